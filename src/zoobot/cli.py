@@ -1,0 +1,231 @@
+"""The command line: a table of commands, each of which parses, calls one function and prints its result.
+
+A command's options are the fields of its settings class; their help is the fields' documentation. Frameworks are
+imported only when a command runs.
+"""
+
+import importlib
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic.fields import FieldInfo
+
+import zoobot
+from zoobot import config
+from zoobot.errors import SettingError, ZoobotError
+
+INPUT_AT_FAULT, COMMAND_AT_FAULT, INTERRUPTED = 1, 2, 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """One verb: its function gets the inputs by name and, where the verb has any, the settings."""
+
+    verb: str
+    function: str
+    summary: str
+    example: str
+    inputs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    settings: type[config.Settings] | None = None
+    group: str | None = None
+
+
+def _argument(help: str) -> Any:
+    return typer.Argument(help=help, show_default=False)
+
+
+def _option(help: str, default: Any = ...) -> Any:
+    return typer.Option(default, help=help, show_default=default not in (..., None))
+
+
+_CATALOG = (Path, _argument("Table with id_str, file_loc and votes: CSV, Parquet, FITS, VOTable or ECSV."))
+_SCHEMA = (str, _option("Decision tree: a name ('zoobot schema list') or a YAML file."))
+_OUTPUT = (Path, _option("Folder to write; new, empty, or that of the same command."))
+
+COMMANDS = [
+    Command(
+        verb="list",
+        group="schema",
+        function="zoobot.shared.schemas:list_schemas",
+        summary="List the decision trees of the Galaxy Zoo campaigns.",
+        example="zoobot schema list",
+    ),
+    Command(
+        verb="show",
+        group="schema",
+        function="zoobot.shared.schemas:show_schema",
+        summary="Show the questions, answers and columns of a decision tree.",
+        example="zoobot schema show gz2",
+        inputs={"schema": (str, _argument("A name, or a YAML file."))},
+    ),
+    Command(
+        verb="check",
+        group="catalog",
+        function="zoobot.shared.catalogs:check",
+        summary="Check a catalog against a decision tree, without training anything.",
+        example="zoobot catalog check catalog.csv --schema gz2",
+        inputs={"catalog": _CATALOG, "schema": _SCHEMA},
+        settings=config.CatalogCheckSettings,
+    ),
+    Command(
+        verb="train",
+        function="zoobot.pytorch.training.train_with_pytorch_lightning:train",
+        summary="Train a model from scratch on volunteers' votes. Started again, it goes on where it stopped.",
+        example="zoobot train catalog.csv --schema gz2 --output RUN",
+        inputs={"catalog": _CATALOG, "schema": _SCHEMA, "output": _OUTPUT},
+        settings=config.TrainSettings,
+    ),
+    Command(
+        verb="predict",
+        function="zoobot.pytorch.predictions.predict_on_catalog:predict",
+        summary="Predict how volunteers would answer, for every galaxy of a catalog.",
+        example="zoobot predict RUN/model catalog.csv --output PREDICTIONS",
+        inputs={
+            "model": (Path, _argument("Model folder, such as RUN/model.")),
+            "catalog": (Path, _argument("Table with id_str and file_loc; other columns travel along.")),
+            "output": _OUTPUT,
+        },
+        settings=config.PredictSettings,
+    ),
+    Command(
+        verb="evaluate",
+        function="zoobot.shared.reports:evaluate",
+        summary="Score predictions against votes, of galaxies that the model never saw, and write a report.",
+        example="zoobot evaluate PREDICTIONS catalog.csv --output REPORT",
+        inputs={
+            "predictions": (Path, _argument("Folder written by 'zoobot predict'.")),
+            "catalog": _CATALOG,
+            "output": _OUTPUT,
+            "schema": (str | None, _option("Not needed: predictions know theirs. One given must equal it.", None)),
+        },
+        settings=config.EvaluateSettings,
+    ),
+    Command(
+        verb="demo",
+        function="zoobot.pytorch.examples.demo:run_demo",
+        summary="Do the main job on simulated galaxies: simulate, check, train, predict, evaluate.",
+        example="zoobot demo --output demo",
+        inputs={"output": _OUTPUT},
+        settings=config.DemoSettings,
+    ),
+]
+
+app = typer.Typer(
+    help="Galaxy morphology with deep learning, trained on the votes of Galaxy Zoo volunteers.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+_GROUPS = {
+    "schema": "Decision trees: which questions volunteers were asked.",
+    "catalog": "Tables of galaxies and votes.",
+}
+
+
+def main() -> None:
+    """Run the command line; every fault that zoobot knows of ends in one message and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("zoobot").setLevel(logging.INFO)
+    try:
+        app()
+    except SettingError as error:
+        _stop(str(error), COMMAND_AT_FAULT)
+    except ZoobotError as error:
+        _stop(str(error), INPUT_AT_FAULT)
+    except KeyboardInterrupt:
+        _stop("Interrupted. The same command goes on where this one stopped.", INTERRUPTED)
+
+
+def _stop(message: str, code: int) -> None:
+    typer.secho(message, fg=typer.colors.RED, err=True)
+    sys.exit(code)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"zoobot {zoobot.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def _as_function(command: Command) -> Callable[..., None]:
+    """A function for typer, with one parameter for each input and setting of the command."""
+
+    def call(**given: Any) -> None:
+        arguments = {name: given.pop(name) for name in command.inputs}
+        if command.settings is not None:
+            file, changes = given.pop("config"), given.pop("changes")
+            chosen = {name: value for name, value in given.items() if value is not None}
+            arguments["settings"] = config.load_settings(command.settings, file, changes, chosen)
+        module, function = command.function.split(":")
+        result = getattr(importlib.import_module(module), function)(**arguments)
+        typer.echo(str(result))
+
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in _parameters(command).items()
+    ]
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    call.__doc__ = f"{command.summary}\n\nExample: {command.example}"
+    return call
+
+
+def _parameters(command: Command) -> dict[str, tuple[Any, Any]]:
+    if command.settings is None:
+        return dict(command.inputs)
+    fields = command.settings.model_fields
+    return {
+        **command.inputs,
+        **{name: (_or_none(described.annotation), _setting(name, described)) for name, described in fields.items()},
+        "config": (
+            Path | None,
+            typer.Option(None, "--config", help="YAML file of settings.", show_default=False),
+        ),
+        "changes": (
+            list[str],
+            typer.Option([], "--set", help="One setting as key=value; repeatable.", show_default=False),
+        ),
+    }
+
+
+def _or_none(annotation: Any) -> Any:
+    return annotation | None
+
+
+def _setting(name: str, described: FieldInfo) -> Any:
+    """An option that is None unless given, so that presets and files can fill it; its help says the default."""
+    default, help_text = described.default, str(described.description)
+    if default is not None and not isinstance(default, bool):
+        shown = " ".join(f"{part:g}" for part in default) if isinstance(default, tuple) else default
+        help_text += f" [default: {shown}]"
+    flag = "--" + name.replace("_", "-")
+    declaration = f"{flag}/--no-{flag[2:]}" if default is True else flag
+    return typer.Option(None, declaration, help=help_text, show_default=False)
+
+
+def _build() -> None:
+    groups = {name: typer.Typer(help=help, no_args_is_help=True) for name, help in _GROUPS.items()}
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
+    for command in COMMANDS:
+        parent = groups[command.group] if command.group else app
+        parent.command(command.verb)(_as_function(command))
+
+
+_build()

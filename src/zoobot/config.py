@@ -1,0 +1,259 @@
+"""The settings of each verb, the same for Python and the command line.
+
+Each class is one verb's settings: `TrainSettings(epochs=20)` in Python is `zoobot train ... --epochs 20`, or
+`epochs: 20` in a file given with `--config`. The resolved settings are written beside every result.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from zoobot.errors import SettingError, did_you_mean
+
+if TYPE_CHECKING:
+    from zoobot.shared.adjustments import Adjustments
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Device = Literal["auto", "cpu", "gpu", "mps"]
+Precision = Literal["32", "16-mixed", "bf16-mixed"]
+
+
+class Settings(BaseModel):
+    """Settings that refuse unknown names and wrong values, all of them in one `SettingError`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingError(_sentences(type(self), error)) from None
+
+
+class CatalogSettings(Settings):
+    """How a catalog's votes are read."""
+
+    min_votes: int = Field(0, ge=0)
+    """Leave out galaxies with fewer votes than this on the first question that everybody is asked."""
+    fill_missing_votes: bool = False
+    """Read blank votes as 0, as in catalogs joined from several campaigns."""
+    weighted_votes: bool = False
+    """Accept fractional votes: volunteers were weighted."""
+
+
+class CatalogCheckSettings(CatalogSettings):
+    """How a catalog is checked."""
+
+    files: bool = True
+    """Look whether every image is there."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "laptop": {},
+    # Walmsley et al. 2022, MNRAS 509, 3966, section 4
+    "decals": {
+        "architecture": "efficientnet_b0",
+        "image_size": 224,
+        "crop_bounds": (0.7467, 0.7467),
+        "batch_size": 128,
+        "epochs": 200,
+        "optimizer": "adam",
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "patience": 10,
+        "dropout": 0.2,
+        "concentration_bounds": (1.0, 101.0),
+    },
+}
+
+
+class TrainSettings(CatalogSettings):
+    """How a model is trained. The defaults are the preset `laptop`."""
+
+    preset: Literal["laptop", "decals"] = "laptop"
+    """A set of defaults: laptop (small and quick), decals (Walmsley et al. 2022). Any value can be set alone."""
+    architecture: str = "resnet18"
+    """Encoder: any model name of timm."""
+    image_size: int = Field(96, ge=48, le=4096)
+    """Side of the model's square input, in pixels."""
+    color: bool = False
+    """Train on RGB instead of greyscale."""
+    crop_bounds: tuple[float, float] = (0.6, 0.8)
+    """Smallest and largest side of the square cut from each image, as a fraction of its shorter side."""
+    max_shift: Fraction = 0.05
+    """Largest offset of the cut's centre in training, as a fraction of the image's shorter side."""
+    aspect_bounds: tuple[float, float] = (0.9, 1.1)
+    """Smallest and largest width : height of what is cut in training."""
+    batch_size: int = Field(32, ge=1)
+    """Galaxies per training step, on each device."""
+    epochs: int = Field(60, ge=1)
+    """Passes over the training galaxies, at most."""
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    """Optimiser."""
+    learning_rate: float = Field(2e-3, gt=0)
+    """Learning rate; its peak under the one-cycle schedule."""
+    weight_decay: float = Field(0.05, ge=0)
+    """Weight decay, of weights only (not biases or norms)."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Learning rate over time: one-cycle rises, then falls to 0 at the last epoch."""
+    patience: int | None = Field(None, ge=1)
+    """Stop after so many epochs without a better validation loss. Meant for the constant schedule."""
+    gradient_clip: float = Field(1.0, gt=0)
+    """Largest norm of a step's gradient."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Dropout before the head."""
+    concentration_bounds: tuple[float, float] = (0.05, 100.05)
+    """Smallest and largest concentration; published models have 1 101."""
+    split: tuple[Fraction, Fraction, Fraction] = (0.7, 0.1, 0.2)
+    """Fractions of galaxies for training, validation and test."""
+    seed: int = Field(0, ge=0)
+    """Seed of the split, the weights and every random view."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that read images; by default none without a GPU, else one per core, 8 at most."""
+    device: Device = "auto"
+    """Where to train."""
+    devices: int = Field(1, ge=1)
+    """Number of GPUs on each machine."""
+    precision: Precision = "32"
+    """Arithmetic of the encoder; the loss is always float32."""
+    on_bad_image: Literal["stop", "drop"] = "stop"
+    """What to do before the first epoch about images that cannot be read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        preset = values.get("preset", "laptop")
+        return {**PRESETS.get(preset, {}), **values}
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> "TrainSettings":
+        _check_bounds("crop_bounds", self.crop_bounds, 0.0, 1.0)
+        _check_bounds("aspect_bounds", self.aspect_bounds, 0.0, 10.0)
+        _check_bounds("concentration_bounds", self.concentration_bounds, 0.0, 1e6)
+        if self.concentration_bounds[0] == self.concentration_bounds[1]:
+            raise ValueError(f"concentration_bounds must differ. Got {self.concentration_bounds} instead.")
+        if abs(sum(self.split) - 1) > 1e-6 or min(self.split[:2]) <= 0:
+            raise ValueError(
+                "split must be three fractions that sum to 1, for training, validation and test, the first two "
+                f"above 0, such as 0.7 0.1 0.2. Got {self.split} instead."
+            )
+        return self
+
+    @property
+    def adjustments(self) -> "Adjustments":
+        """What is done to each image."""
+        from zoobot.shared.adjustments import Adjustments  # OpenCV: not for --help
+
+        return Adjustments(
+            image_size=self.image_size,
+            color=self.color,
+            crop_bounds=self.crop_bounds,
+            max_shift=self.max_shift,
+            aspect_bounds=self.aspect_bounds,
+        )
+
+
+class PredictSettings(Settings):
+    """How a model's predictions are made and written."""
+
+    batch_size: int = Field(64, ge=1)
+    """Galaxies per step."""
+    format: Literal["parquet", "csv"] = "parquet"
+    """Write Parquet, or Parquet and one CSV table of all galaxies."""
+    on_bad_image: Literal["skip", "stop"] = "skip"
+    """List unreadable images in rejected.csv and go on, or stop at the first."""
+    part_size: int = Field(10_000, ge=1)
+    """Galaxies in one Parquet file; also how many are held in memory."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that read images; by default none without a GPU, else one per core, 8 at most."""
+    device: Device = "auto"
+    """Where to predict."""
+    precision: Precision = "32"
+    """Arithmetic of the encoder."""
+
+
+class EvaluateSettings(CatalogSettings):
+    """How predictions are compared with votes."""
+
+    include_seen: bool = False
+    """Score also the galaxies that the model was trained on, labelled 'seen in training'."""
+    votes_for_fractions: int = Field(5, ge=1)
+    """A question's vote fractions are compared for galaxies with at least so many votes for it."""
+    gallery: int = Field(24, ge=0)
+    """Galaxies shown in the report."""
+    seed: int = Field(0, ge=0)
+    """Seed of the bootstrap and of the galaxies shown."""
+
+
+class DemoSettings(Settings):
+    """The main job on simulated galaxies."""
+
+    galaxies: int = Field(1200, ge=50)
+    """Galaxies to simulate."""
+    tree: Literal["decals", "gz2"] = "decals"
+    """Decision tree of the simulated volunteers."""
+    epochs: int = Field(10, ge=1)
+    """Passes over the training galaxies."""
+    seed: int = Field(0, ge=0)
+    """Seed of the galaxies, the volunteers and the training."""
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load_settings(
+    settings_class: type[AnySettings], config: Path | None, changes: list[str], given: Mapping[str, Any]
+) -> AnySettings:
+    """Settings from a YAML file, then `key=value` changes, then what was given; the later wins.
+
+    Raises:
+        SettingError: unreadable file, unknown name or wrong value; all of them at once.
+    """
+    return settings_class(**{**_read_yaml(config), **_read_changes(changes), **given})
+
+
+def _read_yaml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingError(f"The settings file '{path}' cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise SettingError(f"The settings file '{path}' must hold lines such as 'epochs: 20'.")
+    return values
+
+
+def _read_changes(changes: list[str]) -> dict[str, Any]:
+    values = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise SettingError(f"--set must be given as key=value, such as epochs=20. Got '{change}' instead.")
+        values[key.strip().replace("-", "_")] = yaml.safe_load(value)
+    return values
+
+
+def _check_bounds(name: str, bounds: tuple[float, float], low: float, high: float) -> None:
+    if not low < bounds[0] <= bounds[1] <= high:
+        raise ValueError(
+            f"{name} must be two numbers above {low:g} and up to {high:g}, the smaller one first. "
+            f"Got {bounds[0]:g} {bounds[1]:g} instead."
+        )
+
+
+def _sentences(settings_class: type[Settings], error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        name = ".".join(str(part) for part in fault["loc"][:1])
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"There is no setting '{name}'.{did_you_mean(name, settings_class.model_fields)}")
+        elif fault["type"] == "value_error":
+            lines.append(str(fault["ctx"]["error"]))
+        else:
+            lines.append(f"The setting '{name}': {fault['msg']}. Got {fault['input']!r} instead.")
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""Saving a PyTorch model to a model folder and loading it again. No pickle: loading runs no code."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from zoobot.config import TrainSettings
+from zoobot.errors import ModelError, SettingError
+from zoobot.pytorch.estimators.define_model import ZoobotTree
+from zoobot.shared.model_folders import WEIGHTS, read_model_folder, write_model_folder
+from zoobot.shared.run_folders import replace_folder, versions, write_atomically
+
+OWN_ENCODER = "own encoder"
+
+
+def save_model(model: ZoobotTree, folder: Path, *, metrics: Mapping[str, Any], galaxies: pd.DataFrame) -> None:
+    """Write the model folder, whole or not at all.
+
+    Args:
+        metrics: must hold `best_epoch` and `validation_loss`.
+        galaxies: `id_str` and `split` of the training catalog; empty if not known.
+    """
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(temporary / WEIGHTS, save(weights))
+    settings = model.settings
+    config = {
+        "framework": "pytorch",
+        "architecture": OWN_ENCODER if model.has_own_encoder else settings.architecture,
+        "preprocessing": settings.adjustments.to_dict(),
+        "settings": settings.model_dump(mode="json"),
+        "versions": versions(),
+        "split": {
+            "seed": settings.seed,
+            "fractions": list(settings.split),
+            "galaxies": galaxies["split"].value_counts().to_dict(),
+        },
+    }
+    write_model_folder(temporary, model.schema, config, metrics, galaxies)
+    replace_folder(temporary, folder)
+
+
+def load_model(folder: str | Path, encoder: nn.Module | None = None) -> ZoobotTree:
+    """Load the model of a model folder, ready to predict.
+
+    Args:
+        encoder: for a model that was trained with your own encoder, an encoder of the same make; its weights are
+            replaced by the folder's.
+
+    Raises:
+        ModelError: no model folder, damaged, made by another framework, or weights that do not fit.
+    """
+    described = read_model_folder(folder)
+    if described.config.get("framework") != "pytorch":
+        raise ModelError(f"The model in '{folder}' was made with {described.config.get('framework')}, not pytorch.")
+    if described.config["architecture"] == OWN_ENCODER and encoder is None:
+        raise ModelError(
+            f"The model in '{folder}' has an encoder of your own, which zoobot cannot build. In Python, give it to "
+            "load_model(folder, encoder=...) and the model to predict(...)."
+        )
+    try:
+        settings = TrainSettings(**described.config["settings"])
+        model = ZoobotTree(described.schema, settings, encoder)
+        model.load_state_dict(load_file(described.path / WEIGHTS))
+    except SettingError as error:
+        raise ModelError(f"The model in '{folder}' was made by another version of zoobot: {error}") from error
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"The weights in '{folder}' are missing or do not fit the model: {error}") from error
+    return model.eval()

@@ -1,0 +1,164 @@
+"""Predicting a catalog: images in, concentrations and vote fractions out, part by part."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from rich.progress import Progress
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from zoobot.config import PredictSettings
+from zoobot.errors import CatalogError, ImageError
+from zoobot.pytorch.datasets.galaxy_dataset import ImageDataset
+from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device, prepare_worker
+from zoobot.pytorch.estimators.define_model import ZoobotTree
+from zoobot.pytorch.estimators.model_folder import load_model
+from zoobot.shared.catalogs import Catalog, load_catalog
+from zoobot.shared.model_folders import ModelFolder, read_model_folder
+from zoobot.shared.predictions import SPLIT_COLUMN, read_rejected, write_csv, write_part
+from zoobot.shared.run_folders import open_run, write_atomically
+
+logger = logging.getLogger(__name__)
+
+_AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class PredictedCatalog:
+    """What prediction returns: where the predictions are, and how many."""
+
+    folder: Path
+    n_predicted: int
+    rejected: pd.DataFrame
+
+    def __str__(self) -> str:
+        lines = [f"Predicted {self.n_predicted:,} galaxies: {self.folder}"]
+        if len(self.rejected):
+            lines.append(f"{len(self.rejected):,} images could not be read: {self.folder / 'rejected.csv'}")
+        return "\n".join(lines)
+
+
+def predict(
+    model: str | Path,
+    catalog: str | Path | pd.DataFrame,
+    output: str | Path,
+    settings: PredictSettings | None = None,
+    *,
+    loaded: ZoobotTree | None = None,
+) -> PredictedCatalog:
+    """Predict how volunteers would answer, for every galaxy of a catalog. Called again, it goes on where it stopped.
+
+    Args:
+        model: a model folder, such as `RUN/model`.
+        catalog: a table with `id_str` and `file_loc`; every other column travels into the predictions.
+        output: a folder, which gets `part-*.parquet` and `rejected.csv`; see `zoobot.shared.predictions`.
+        settings: see `zoobot.config.PredictSettings`.
+        loaded: the model of that folder, for one with an encoder of your own; it is loaded from the folder otherwise.
+
+    Raises:
+        ModelError, CatalogError: the model folder or the catalog is at fault.
+        ImageError: an image cannot be read and `settings.on_bad_image` is `stop`.
+        OutputError: `output` holds other predictions.
+    """
+    settings = settings or PredictSettings()
+    described = read_model_folder(model)
+    estimator = load_model(model) if loaded is None else loaded
+    galaxies = load_catalog(catalog, None)
+    _refuse_clashing_columns(galaxies, described)
+    travelling = _add_split(galaxies.table, described)
+    inputs = {"model": described.describe()["weights_sha256"], "catalog": galaxies.checksum()}
+    folder = open_run(output, "predict", settings, inputs)
+    device = find_device(settings.device)
+    estimator = estimator.to(device).eval()
+    starts = range(0, len(galaxies), settings.part_size)
+    rejected: list[tuple[str, str, str]] = []
+    with (
+        Progress(disable=not sys.stderr.isatty()) as progress,
+        explain_out_of_memory(settings.batch_size),
+    ):
+        task = progress.add_task("Predicting", total=len(galaxies))
+        for number, start in enumerate(starts):
+            path = folder / f"part-{number:05d}.parquet"
+            rows = np.arange(start, min(start + settings.part_size, len(galaxies)))
+            if not path.is_file():
+                part = galaxies.rows(rows)
+                concentrations, problems = _predict_part(estimator, part, settings, device)
+                readable = ~np.isin(np.arange(len(part)), list(problems))
+                write_part(
+                    path,
+                    travelling.iloc[rows[readable]],
+                    concentrations[readable],
+                    described.schema,
+                    described.describe(),
+                    [(part.id_str[row], part.table["file_loc"][row], problem) for row, problem in problems.items()],
+                )
+            rejected += read_rejected(path)
+            progress.advance(task, len(rows))
+    table = pd.DataFrame(rejected, columns=["id_str", "file_loc", "reason"])
+    write_atomically(folder / "rejected.csv", table.to_csv(index=False))
+    if settings.format == "csv":
+        write_csv(folder)
+    return PredictedCatalog(folder, len(galaxies) - len(table), table)
+
+
+@torch.inference_mode()
+def _predict_part(
+    estimator: ZoobotTree, part: Catalog, settings: PredictSettings, device: torch.device
+) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
+    """Concentrations `(galaxy, answer, 1)`, and row -> what is wrong for the images that cannot be read."""
+    concentrations = np.full((len(part), len(estimator.schema.answers), 1), np.nan, np.float32)
+    problems: dict[int, str] = {}
+    for rows, images, unreadable in _load_batches(part, estimator, settings):
+        if unreadable and settings.on_bad_image == "stop":
+            raise ImageError("\n".join(unreadable.values()) + "\n--on-bad-image skip leaves out such galaxies.")
+        problems |= unreadable
+        if len(rows):
+            with torch.autocast(device.type, _AUTOCAST.get(settings.precision), settings.precision != "32"):
+                predicted = estimator(images.to(device, non_blocking=True))
+            concentrations[rows, :, 0] = predicted.float().cpu().numpy()
+    return concentrations, problems
+
+
+def _load_batches(
+    part: Catalog, estimator: ZoobotTree, settings: PredictSettings
+) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
+    workers = count_workers(settings.workers, settings.device)
+    yield from DataLoader(
+        ImageDataset(part.file_locs, estimator.settings.adjustments),
+        batch_size=settings.batch_size,
+        num_workers=workers,
+        worker_init_fn=prepare_worker,
+        collate_fn=_collate_readable,
+    )
+
+
+def _collate_readable(batch: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, dict[int, str]]:
+    rows = [row for row, image in batch if isinstance(image, Tensor)]
+    images = [image for _, image in batch if isinstance(image, Tensor)]
+    problems = {row: image for row, image in batch if isinstance(image, str)}
+    return rows, torch.stack(images) if images else torch.empty(0), problems
+
+
+def _add_split(table: pd.DataFrame, described: ModelFolder) -> pd.DataFrame:
+    """Note beside each galaxy where the model had it; blank for galaxies that it never met."""
+    split = dict(zip(described.galaxies["id_str"], described.galaxies["split"], strict=True))
+    return table.assign(**{SPLIT_COLUMN: [split.get(galaxy, "") for galaxy in table["id_str"]]})
+
+
+def _refuse_clashing_columns(galaxies: Catalog, described: ModelFolder) -> None:
+    written = {SPLIT_COLUMN} | {
+        f"{label}_{kind}" for label in described.schema.label_cols for kind in ("concentration", "fraction")
+    }
+    clashing = [str(column) for column in galaxies.table.columns if column in written]
+    if clashing:
+        raise CatalogError(
+            f"The catalog {galaxies.source} already has columns that predictions write, such as '{clashing[0]}'. "
+            "Rename or remove them."
+        )

@@ -1,0 +1,1 @@
+"""What needs no deep-learning framework: trees, catalogs, images, statistics, reports."""

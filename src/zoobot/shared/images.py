@@ -1,0 +1,105 @@
+"""One image file to one array `(height, width, channel)`, channel last, also for greyscale.
+
+OpenCV decodes; Pillow reads the header first and whatever OpenCV cannot (CMYK, files with an odd ending).
+"""
+
+import io
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from zoobot.errors import ImageError
+
+ImageArray = npt.NDArray[np.uint8]
+
+MAX_PIXELS = 100_000_000
+# An intact file ends in its format's end marker. OpenCV fills what a truncated file lacks with grey and says nothing.
+_END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
+_OPENCV_MODES = {"L", "RGB", "RGBA", "LA", "P", "1", "I;16"}
+
+
+def read_image(path: str | Path, color: bool = False) -> ImageArray:
+    """Read a JPEG or PNG file.
+
+    Args:
+        path: the file; any size up to 100 megapixels; greyscale, RGB or RGBA (alpha is dropped).
+        color: RGB if true; otherwise greyscale (ITU-R BT.601 luma).
+
+    Returns:
+        `uint8`, `(height, width, 3)` if `color`, else `(height, width, 1)`.
+
+    Raises:
+        ImageError: the file is missing, empty, truncated, too large or no image. The message names the path.
+    """
+    encoded = _read_bytes(path)
+    image_format, mode, (width, height) = _read_header(path, encoded)
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"'{path}' has {width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels that an "
+            "image of one galaxy may have. Cut out the galaxy."
+        )
+    if mode in _OPENCV_MODES and _END_MARKERS[image_format] in encoded[-64:]:
+        flag = cv2.IMREAD_COLOR_RGB if color else cv2.IMREAD_GRAYSCALE
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    else:
+        image = _decode_with_pillow(path, encoded, color)
+    if image is None:
+        raise ImageError(f"'{path}' starts as a {image_format} file but cannot be decoded: it is damaged.")
+    decoded: ImageArray = np.asarray(image, np.uint8)
+    return decoded if color else decoded[:, :, np.newaxis]
+
+
+def find_unreadable(
+    paths: Iterable[str | Path], color: bool, workers: int, on_progress: Callable[[], Any] = lambda: None
+) -> dict[int, str]:
+    """Read every file once; position -> what is wrong, for those that cannot be read."""
+
+    def problem(path: str | Path) -> str | None:
+        try:
+            read_image(path, color)
+        except ImageError as error:
+            return str(error)
+        finally:
+            on_progress()
+        return None
+
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        problems = enumerate(pool.map(problem, paths))
+        return {position: message for position, message in problems if message is not None}
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        encoded = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ImageError(f"There is no file '{path}'.") from None
+    except OSError as error:
+        raise ImageError(f"'{path}' cannot be read: {error.strerror}.") from error
+    if not encoded:
+        raise ImageError(f"'{path}' is empty (0 bytes).")
+    return encoded
+
+
+def _read_header(path: str | Path, encoded: bytes) -> tuple[str, str, tuple[int, int]]:
+    """Format, mode and size, without decoding a pixel."""
+    try:
+        with Image.open(io.BytesIO(encoded), formats=tuple(_END_MARKERS)) as header:
+            return str(header.format), header.mode, header.size
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"'{path}' is too large for an image of one galaxy: {error}") from error
+    except Exception as error:  # Pillow's parsers raise many types on damaged headers
+        raise ImageError(f"'{path}' is not an image that zoobot can read (JPEG or PNG).") from error
+
+
+def _decode_with_pillow(path: str | Path, encoded: bytes, color: bool) -> ImageArray:
+    try:
+        with Image.open(io.BytesIO(encoded)) as image:
+            return np.asarray(image.convert("RGB" if color else "L"))
+    except Exception as error:
+        raise ImageError(f"'{path}' cannot be decoded, perhaps it is truncated: {error}.") from error

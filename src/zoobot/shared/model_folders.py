@@ -1,0 +1,112 @@
+"""The model folder: what training leaves behind and everything else starts from, without the weights' framework.
+
+    weights.safetensors    the weights (model.weights.h5 in TensorFlow)
+    config.json            framework, architecture, preprocessing, settings, versions, how galaxies were split
+    schema.json            the decision tree
+    metrics.json           losses, baselines, the training curve
+    galaxies.parquet       id_str and split of every galaxy of the training catalog
+    README.md              the model card
+
+No pickle: reading one runs no code.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zoobot.errors import ModelError
+from zoobot.shared.run_folders import write_atomically
+from zoobot.shared.schemas import Schema
+
+WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on disk, its weights aside.
+
+    Args:
+        config: framework, architecture, settings, versions, split.
+        metrics: losses, baselines and the training curve.
+        galaxies: `id_str` and `split`; empty where training did not say how galaxies were split.
+    """
+
+    path: Path
+    schema: Schema
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    galaxies: pd.DataFrame
+
+    def describe(self) -> dict[str, Any]:
+        """What travels with every prediction of the model: where it comes from and how it was trained."""
+        return {
+            "weights_sha256": file_checksum(self.path / WEIGHTS),
+            "config": self.config,
+            "metrics": self.metrics,
+        }
+
+
+def write_model_folder(
+    path: Path, schema: Schema, config: Mapping[str, Any], metrics: Mapping[str, Any], galaxies: pd.DataFrame
+) -> None:
+    """Write everything but the weights into an existing folder."""
+    for name, content in {"config.json": config, "schema.json": schema.to_dict(), "metrics.json": metrics}.items():
+        write_atomically(path / name, json.dumps(content, indent=2) + "\n")
+    galaxies.to_parquet(path / "galaxies.parquet", index=False)
+    write_atomically(path / "README.md", _model_card(schema, config, metrics))
+
+
+def read_model_folder(folder: str | Path) -> ModelFolder:
+    """Read everything but the weights; `ModelError` if the folder is no model folder."""
+    path = Path(folder)
+    if not (path / "config.json").is_file():
+        inside = path / "model"
+        hint = f" Did you mean '{inside}'?" if (inside / "config.json").is_file() else ""
+        raise ModelError(f"'{folder}' is no model folder: it has no config.json.{hint}")
+    try:
+        config, tree, metrics = (
+            json.loads((path / name).read_text()) for name in ("config.json", "schema.json", "metrics.json")
+        )
+        galaxies = pd.read_parquet(path / "galaxies.parquet")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The model folder '{folder}' is damaged: {error}") from error
+    return ModelFolder(path, Schema.from_dict(tree), config, metrics, galaxies)
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _model_card(schema: Schema, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    settings, versions = config["settings"], config["versions"]
+    counts = ", ".join(f"{count:,} {split}" for split, count in config["split"]["galaxies"].items())
+    color = "RGB" if settings["color"] else "greyscale"
+    questions = "\n".join(
+        f"- {question.text}: {', '.join(answer.short_text for answer in question.answers)}"
+        for question in schema.questions
+    )
+    return f"""# A model of Galaxy Zoo volunteers' votes
+
+Given an image of a galaxy, it predicts how volunteers answer each question of the tree `{schema.name}`, as the
+concentrations of a Dirichlet-multinomial distribution over their votes.
+
+- Encoder: {config["architecture"]}, input {settings["image_size"]} x {settings["image_size"]} pixels, {color}
+- Galaxies: {counts or "not recorded"}
+- Best epoch: {metrics["best_epoch"]}, validation loss {metrics["validation_loss"]:.3f} per galaxy
+- Concentrations: {settings["concentration_bounds"][0]:g} to {settings["concentration_bounds"][1]:g}
+- Made with zoobot {versions["zoobot"]}, {config["framework"]}, Python {versions["python"]}
+
+Predict with `zoobot predict MODEL CATALOG --output PREDICTIONS`. The predictions hold for images like those of the
+training catalog: the same survey, scale and processing.
+
+## Questions
+
+{questions}
+"""

@@ -1,0 +1,100 @@
+"""Folders that a verb writes: what was asked for is recorded first, and another run never overwrites it."""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import zoobot
+from zoobot.config import Settings
+from zoobot.errors import OutputError
+
+RECORD = "run.json"
+# Where a run happens does not change what it makes: it may go on elsewhere.
+_SETTINGS_OF_THE_MACHINE = {"workers", "device", "devices"}
+
+
+def open_run(output: str | Path, verb: str, settings: Settings, inputs: Mapping[str, Any]) -> Path:
+    """Make the folder of a run, or go on with the same run.
+
+    Args:
+        output: the folder; new, empty, or that of the same run.
+        verb: `train`, `predict`, ...
+        settings: the resolved settings, recorded in `run.json`.
+        inputs: what else the result depends on, such as checksums.
+
+    Raises:
+        OutputError: the folder holds something else; the message shows the difference.
+    """
+    folder = Path(output)
+    asked = {"verb": verb, "settings": settings.model_dump(mode="json"), "inputs": dict(inputs)}
+    asked = json.loads(json.dumps(asked))
+    if (folder / RECORD).is_file():
+        _refuse_another_run(folder, asked)
+        return folder
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"'{folder}' exists and is no run of zoobot. Choose an empty or a new folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {**asked, "versions": versions(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
+    write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    return folder
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file under a temporary name, then rename it: it is there whole or not at all."""
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(temporary, path)
+
+
+def replace_folder(temporary: Path, folder: Path) -> None:
+    """Put a finished folder in the place of an older one."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(temporary, folder)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, zoobot and the packages that decide its numbers, where installed."""
+    found = {"python": platform.python_version(), "zoobot": zoobot.__version__}
+    for package in ("numpy", "scipy", "pandas", "opencv-python-headless", "torch", "timm", "lightning"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _refuse_another_run(folder: Path, asked: Mapping[str, Any]) -> None:
+    try:
+        recorded = json.loads((folder / RECORD).read_text())
+        before = {key: recorded[key] for key in asked}
+    except (json.JSONDecodeError, KeyError) as error:
+        raise OutputError(f"'{folder / RECORD}' is damaged. Choose another output folder.") from error
+    differences = [
+        f"- {name}: {before_value!r} there, {asked_value!r} now"
+        for name, before_value, asked_value in _compare(before, asked)
+    ]
+    if differences:
+        raise OutputError(
+            f"'{folder}' holds another run:\n" + "\n".join(differences) + "\nChoose another output folder, or "
+            "repeat the command that made it to go on with that run."
+        )
+
+
+def _compare(before: Mapping[str, Any], asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    flat_before, flat_asked = _flatten(before), _flatten(asked)
+    return [
+        (name, flat_before.get(name), flat_asked.get(name))
+        for name in {**flat_before, **flat_asked}
+        if name not in _SETTINGS_OF_THE_MACHINE and flat_before.get(name) != flat_asked.get(name)
+    ]
+
+
+def _flatten(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {"verb": record["verb"], **record["settings"], **record["inputs"]}

@@ -1,0 +1,96 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from zoobot.config import PredictSettings
+from zoobot.errors import CatalogError, ImageError, OutputError
+from zoobot.pytorch.predictions.predict_on_catalog import predict
+from zoobot.shared.adjustments import adjust
+from zoobot.shared.images import read_image
+from zoobot.shared.predictions import read_predictions
+
+
+@pytest.fixture(scope="module")
+def predicted(trained, simulated, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predicted") / "P"
+    predict(trained.folder, simulated / "catalog.csv", folder, PredictSettings(part_size=25, batch_size=7))
+    return read_predictions(folder)
+
+
+def test_each_galaxy_gets_the_model_s_concentrations(predicted, trained, simulated):
+    adjustments = trained.model.settings.adjustments
+    for row in (0, 30, 59):
+        image = adjust(read_image(simulated / predicted.table["file_loc"][row]), adjustments)
+        with torch.no_grad():
+            expected = trained.model(torch.tensor(image.transpose(2, 0, 1)[None]))
+        np.testing.assert_allclose(predicted.concentrations[row, :, 0], expected[0], rtol=1e-4)
+
+
+def test_order_columns_and_splits_travel_along(predicted, trained, simulated):
+    catalog = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
+    assert predicted.id_str == catalog["id_str"].tolist()
+    np.testing.assert_array_equal(predicted.table["ra"], catalog["ra"])
+    split = pd.read_parquet(trained.folder / "galaxies.parquet")
+    assert dict(zip(predicted.id_str, predicted.table["model_split"], strict=True)) == dict(split.to_numpy())
+
+
+def test_only_id_str_and_file_loc_are_needed(trained, simulated, tmp_path):
+    table = pd.DataFrame({"id_str": ["a new one"], "file_loc": [str(simulated / "images" / "sim_000003.jpg")]})
+    predict(trained.folder, table, tmp_path / "P")
+    assert read_predictions(tmp_path / "P").table["model_split"].tolist() == [""]
+
+
+def with_bad_rows(simulated, n=6):
+    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str}).head(n)
+    table["file_loc"] = [str(simulated / file_loc) for file_loc in table["file_loc"]]
+    table.loc[[0, 3], "file_loc"] = ["nowhere.jpg", str(simulated / "catalog.csv")]
+    return table
+
+
+def test_bad_images_cost_a_row_not_the_run(trained, simulated, tmp_path):
+    result = predict(trained.folder, with_bad_rows(simulated), tmp_path / "P", PredictSettings(part_size=2))
+    rejected = pd.read_csv(tmp_path / "P" / "rejected.csv")
+    assert rejected["id_str"].tolist() == ["sim_000000", "sim_000003"]
+    assert "There is no file" in rejected["reason"][0]
+    assert "is not an image" in rejected["reason"][1]
+    assert read_predictions(tmp_path / "P").id_str == ["sim_000001", "sim_000002", "sim_000004", "sim_000005"]
+    assert "Predicted 4 galaxies" in str(result)
+    assert "2 images could not be read" in str(result)
+
+
+def test_bad_images_can_stop_the_run(trained, simulated, tmp_path):
+    with pytest.raises(ImageError, match=r"(?s)nowhere.jpg.*--on-bad-image skip"):
+        predict(trained.folder, with_bad_rows(simulated), tmp_path / "P", PredictSettings(on_bad_image="stop"))
+
+
+def test_goes_on_with_the_parts_that_are_there(trained, simulated, tmp_path):
+    settings = PredictSettings(part_size=20)
+    predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", settings)
+    parts = sorted((tmp_path / "P").glob("part-*.parquet"))
+    before = [part.read_bytes() for part in parts]
+    parts[1].unlink()
+    kept = parts[0].stat().st_mtime_ns
+    predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", settings)
+    assert parts[0].stat().st_mtime_ns == kept
+    assert [part.read_bytes() for part in parts] == before
+
+
+def test_the_folder_of_other_predictions_is_refused(trained, simulated, tmp_path):
+    predict(trained.folder, simulated / "catalog.csv", tmp_path / "P")
+    with pytest.raises(OutputError, match="holds another run:\n- part_size: 10000 there, 20 now"):
+        predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", PredictSettings(part_size=20))
+
+
+def test_csv_on_request(trained, simulated, tmp_path):
+    predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", PredictSettings(format="csv"))
+    table = pd.read_csv(tmp_path / "P" / "predictions.csv")
+    fractions = read_predictions(tmp_path / "P").vote_fractions
+    np.testing.assert_allclose(table["smooth-or-featured_smooth_fraction"], fractions[:, 0], rtol=1e-5)
+    assert table["smooth-or-featured_smooth_concentration"].gt(0).all()
+
+
+def test_columns_that_predictions_write_are_refused(trained, simulated, tmp_path):
+    table = pd.read_csv(simulated / "catalog.csv").assign(model_split="mine")
+    with pytest.raises(CatalogError, match="already has columns that predictions write, such as 'model_split'"):
+        predict(trained.folder, table, tmp_path / "P")

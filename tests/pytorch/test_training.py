@@ -1,0 +1,208 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from tests.pytorch.conftest import TINY
+from zoobot.config import TrainSettings
+from zoobot.errors import DeviceMemoryError, ImageError, ModelError, OutputError, SettingError
+from zoobot.pytorch.estimators.define_model import ZoobotTree
+from zoobot.pytorch.estimators.model_folder import load_model
+from zoobot.pytorch.predictions.predict_on_catalog import predict
+from zoobot.pytorch.training.train_with_pytorch_lightning import train
+from zoobot.shared.predictions import read_predictions
+from zoobot.shared.schemas import get_schema
+
+
+def own_encoder():
+    return nn.Sequential(nn.Conv2d(1, 4, 5, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def test_the_best_epoch_is_kept_and_returned(trained):
+    losses = trained.metrics["history"]["validation/loss"]
+    assert trained.metrics["best_epoch"] == int(np.argmin(losses)) + 1
+    assert trained.metrics["validation_loss"] == pytest.approx(min(losses), rel=1e-5)
+    checkpoint = torch.load(trained.folder.parent / "checkpoints" / "best.ckpt", weights_only=True)
+    for name, tensor in trained.model.state_dict().items():
+        assert torch.equal(tensor, checkpoint["state_dict"][name])
+
+
+def test_the_model_folder_holds_everything_and_loads(trained):
+    names = {path.name for path in trained.folder.iterdir()}
+    assert names == {
+        "weights.safetensors",
+        "config.json",
+        "schema.json",
+        "metrics.json",
+        "galaxies.parquet",
+        "README.md",
+    }
+    config = json.loads((trained.folder / "config.json").read_text())
+    assert config["split"]["seed"] == 0
+    assert config["split"]["fractions"] == [0.7, 0.1, 0.2]
+    assert sum(config["split"]["galaxies"].values()) == 60
+    images = torch.rand(3, 1, 48, 48)
+    assert torch.equal(load_model(trained.folder)(images), trained.model(images))
+
+
+def test_losses_of_every_question_are_logged(trained):
+    log = pd.read_csv(trained.folder.parent / "logs" / "version_0" / "metrics.csv")
+    for question in get_schema("gz2").questions:
+        assert log[f"train/{question.text}"].notna().sum() == TINY["epochs"]
+        assert log[f"validation/{question.text}"].notna().sum() == TINY["epochs"]
+
+
+def test_a_finished_run_is_not_trained_again(trained, simulated, tiny):
+    before = (trained.folder / "weights.safetensors").stat().st_mtime_ns
+    again = train(simulated / "catalog.csv", "gz2", trained.folder.parent, tiny)
+    assert (trained.folder / "weights.safetensors").stat().st_mtime_ns == before
+    assert again.metrics == trained.metrics
+
+
+def test_the_folder_of_another_run_is_refused(trained, simulated):
+    other = TrainSettings(**{**TINY, "epochs": 3})
+    with pytest.raises(OutputError, match=r"holds another run:\n- epochs: 2 there, 3 now\nChoose another"):
+        train(simulated / "catalog.csv", "gz2", trained.folder.parent, other)
+
+
+def test_same_seed_same_weights(trained, simulated, tiny, tmp_path):
+    again = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny)
+    for name, tensor in trained.model.state_dict().items():
+        assert torch.equal(tensor, again.model.state_dict()[name])
+
+
+KILLED = """
+import json, sys, time
+from zoobot.config import TrainSettings
+from zoobot.pytorch.estimators.define_model import ZoobotTree
+from zoobot.pytorch.training.train_with_pytorch_lightning import train
+
+step = ZoobotTree.training_step
+def slow_step(self, batch, batch_idx):
+    if self.trainer.current_epoch == 2 and batch_idx == 1:
+        print("in the middle of the third epoch", flush=True)
+        time.sleep(60)
+    return step(self, batch, batch_idx)
+ZoobotTree.training_step = slow_step
+train(sys.argv[1], "gz2", sys.argv[2], TrainSettings(**json.loads(sys.argv[3])))
+"""
+
+
+def test_goes_on_after_sigkill_in_the_middle_of_an_epoch(simulated, tmp_path):
+    settings = {**TINY, "epochs": 4}
+    catalog, run = simulated / "catalog.csv", tmp_path / "RUN"
+    command = [sys.executable, "-c", KILLED, str(catalog), str(run), json.dumps(settings)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert "third epoch" in process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+    assert not (run / "model").exists()
+    resumed = train(catalog, "gz2", run, TrainSettings(**settings))
+    assert resumed.metrics["history"]["epoch"] == [1, 2, 3, 4]
+    epochs_of = [pd.read_csv(run / "logs" / f"version_{n}" / "metrics.csv")["epoch"].unique().tolist() for n in (0, 1)]
+    assert epochs_of == [[0, 1], [2, 3]]
+
+
+class OwnData(L.LightningDataModule):
+    def train_dataloader(self):
+        rng = torch.Generator().manual_seed(0)
+        images = torch.rand(20, 1, 48, 48, generator=rng)
+        votes = torch.randint(0, 20, (20, 30), generator=rng).float()
+        return DataLoader(TensorDataset(images, votes), batch_size=10)
+
+    val_dataloader = train_dataloader
+
+
+def test_own_data_and_own_encoder(simulated, tiny, tmp_path):
+    trained = train(OwnData(), "gz2", tmp_path / "RUN", tiny, encoder=own_encoder())
+    with pytest.raises(ModelError, match=r"encoder of your own, which zoobot cannot build. In Python"):
+        load_model(trained.folder)
+    loaded = load_model(trained.folder, own_encoder())
+    images = torch.rand(2, 1, 48, 48)
+    assert torch.equal(loaded(images), trained.model(images))
+    predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", loaded=loaded)
+    assert set(read_predictions(tmp_path / "P").table["model_split"]) == {""}
+
+
+@pytest.mark.parametrize("batch_size", [1, 1000])
+def test_a_batch_of_one_and_a_catalog_smaller_than_a_batch(simulated, tmp_path, batch_size):
+    settings = TrainSettings(**{**TINY, "epochs": 1, "batch_size": batch_size})
+    trained = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", settings)
+    assert np.isfinite(trained.metrics["validation_loss"])
+
+
+def test_early_stopping_under_a_constant_rate(simulated, tmp_path):
+    settings = TrainSettings(
+        **{**TINY, "epochs": 50, "schedule": "constant", "patience": 1, "learning_rate": 0.3, "optimizer": "adam"}
+    )
+    trained = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", settings)
+    n_epochs = len(trained.metrics["history"]["epoch"])
+    assert trained.metrics["best_epoch"] == n_epochs - 1 < 50
+
+
+@pytest.fixture
+def with_bad_images(simulated, tmp_path):
+    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
+    table["file_loc"] = [str(simulated / file_loc) for file_loc in table["file_loc"]]
+    whole = (simulated / "images" / "sim_000000.jpg").read_bytes()
+    (tmp_path / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    table.loc[4, "file_loc"] = str(tmp_path / "truncated.jpg")
+    table.loc[9, "file_loc"] = str(tmp_path / "missing.jpg")
+    table.to_csv(tmp_path / "catalog.csv", index=False)
+    return tmp_path / "catalog.csv"
+
+
+def test_unreadable_images_stop_training_before_the_first_epoch(with_bad_images, tiny, tmp_path):
+    with pytest.raises(ImageError, match=r"(?s)2 of 60 images cannot be read:.*truncated.jpg.*missing.jpg.*drop"):
+        train(with_bad_images, "gz2", tmp_path / "RUN", tiny)
+
+
+def test_unreadable_images_can_be_dropped(with_bad_images, tmp_path, caplog):
+    settings = TrainSettings(**{**TINY, "epochs": 1, "on_bad_image": "drop"})
+    trained = train(with_bad_images, "gz2", tmp_path / "RUN", settings)
+    counts = json.loads((trained.folder / "config.json").read_text())["split"]["galaxies"]
+    assert sum(counts.values()) == 58
+    assert "Left out 2 galaxies" in caplog.text
+
+
+def test_out_of_memory_names_the_batch_size(simulated, tiny, tmp_path, monkeypatch):
+    def run_out(self, batch, batch_idx):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(ZoobotTree, "training_step", run_out)
+    with pytest.raises(DeviceMemoryError, match=r"does not hold a batch of 16 images. Try --batch-size 8"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_device_that_is_not_there(simulated, tmp_path):
+    with pytest.raises(SettingError, match=r"--device gpu: torch finds no such device .* It has: cpu"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", TrainSettings(**{**TINY, "device": "gpu"}))
+
+
+def test_an_unknown_architecture_leaves_no_folder(simulated, tmp_path):
+    with pytest.raises(ModelError, match="timm has no architecture 'resnet_18'"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", TrainSettings(architecture="resnet_18"))
+    assert not (tmp_path / "RUN").exists()
+
+
+def test_damaged_weights(trained, tmp_path):
+    import shutil
+
+    shutil.copytree(trained.folder, tmp_path / "model")
+    (tmp_path / "model" / "weights.safetensors").write_bytes(b"1234567890")
+    with pytest.raises(ModelError, match="missing or do not fit"):
+        load_model(tmp_path / "model")
+
+
+def test_the_run_folder_in_place_of_the_model_folder(trained):
+    with pytest.raises(ModelError, match=r"no model folder: it has no config.json. Did you mean '.*/RUN/model'\?"):
+        load_model(trained.folder.parent)
