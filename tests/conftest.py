@@ -67,3 +67,30 @@ def zoobot(monkeypatch, capsys):
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+def describe_model(schema, votes=None, **config):
+    """What a model folder says of itself, without a model: baselines fitted to `votes`, all ones without."""
+    from zoobot.shared.metrics import FREE_BASELINE, PUBLISHED_BASELINE, fit_baselines
+
+    ones = dict.fromkeys((FREE_BASELINE, PUBLISHED_BASELINE), [1.0] * len(schema.label_cols))
+    fitted = {} if votes is None else fit_baselines(votes, schema)
+    baselines = ones | {name: baseline.concentrations.tolist() for name, baseline in fitted.items()}
+    return {
+        "weights_sha256": "0123456789abcdef" * 4,
+        "config": {
+            "framework": "none",
+            "architecture": "resnet18",
+            "settings": {"image_size": 64, "color": False, "concentration_bounds": [1.0, 101.0]},
+            "versions": {"zoobot": "1.2.3", "python": "3.12"},
+            "split": {"seed": 0, "galaxies": {"train": 4, "validation": 1, "test": 5}},
+            **config,
+        },
+        "metrics": {
+            "best_epoch": 2,
+            "validation_loss": 24.5,
+            "validation_loss_of_baselines": dict.fromkeys(baselines, 26.0),
+            "baselines": baselines,
+            "history": {"epoch": [1, 2, 3], "train/loss": [28.0, 26.0, 24.0], "validation/loss": [27.0, 24.5, 25.0]},
+        },
+    }

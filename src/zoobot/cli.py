@@ -8,7 +8,8 @@ import importlib
 import inspect
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,7 @@ class Command:
     function: str
     summary: str
     example: str
+    details: str = ""
     inputs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     settings: type[config.Settings] | None = None
     group: str | None = None
@@ -68,7 +70,8 @@ COMMANDS = [
         verb="check",
         group="catalog",
         function="zoobot.shared.catalogs:check",
-        summary="Check a catalog against a decision tree, without training anything.",
+        summary="Check a catalog against a decision tree.",
+        details="Shows how many votes each question has, or every fault at once with what to do about it.",
         example="zoobot catalog check catalog.csv --schema gz2",
         inputs={"catalog": _CATALOG, "schema": _SCHEMA},
         settings=config.CatalogCheckSettings,
@@ -76,7 +79,8 @@ COMMANDS = [
     Command(
         verb="train",
         function="zoobot.pytorch.training.train_with_pytorch_lightning:train",
-        summary="Train a model from scratch on volunteers' votes. Started again, it goes on where it stopped.",
+        summary="Train a model from scratch on votes.",
+        details="Images are read as they are. Interrupted and started again, it goes on where it stopped.",
         example="zoobot train catalog.csv --schema gz2 --output RUN",
         inputs={"catalog": _CATALOG, "schema": _SCHEMA, "output": _OUTPUT},
         settings=config.TrainSettings,
@@ -84,7 +88,8 @@ COMMANDS = [
     Command(
         verb="predict",
         function="zoobot.pytorch.predictions.predict_on_catalog:predict",
-        summary="Predict how volunteers would answer, for every galaxy of a catalog.",
+        summary="Predict how volunteers would answer.",
+        details="Writes concentrations and vote fractions for every galaxy of a catalog, part by part.",
         example="zoobot predict RUN/model catalog.csv --output PREDICTIONS",
         inputs={
             "model": (Path, _argument("Model folder, such as RUN/model.")),
@@ -96,7 +101,8 @@ COMMANDS = [
     Command(
         verb="evaluate",
         function="zoobot.shared.reports:evaluate",
-        summary="Score predictions against votes, of galaxies that the model never saw, and write a report.",
+        summary="Score predictions against votes; write a report.",
+        details="Only galaxies that the model never saw are scored, by the split that training recorded.",
         example="zoobot evaluate PREDICTIONS catalog.csv --output REPORT",
         inputs={
             "predictions": (Path, _argument("Folder written by 'zoobot predict'.")),
@@ -109,7 +115,8 @@ COMMANDS = [
     Command(
         verb="demo",
         function="zoobot.pytorch.examples.demo:run_demo",
-        summary="Do the main job on simulated galaxies: simulate, check, train, predict, evaluate.",
+        summary="Do the main job on simulated galaxies.",
+        details="Simulates galaxies and volunteers, checks the catalog, trains, predicts and evaluates.",
         example="zoobot demo --output demo",
         inputs={"output": _OUTPUT},
         settings=config.DemoSettings,
@@ -130,11 +137,17 @@ _GROUPS = {
 
 
 def main() -> None:
-    """Run the command line; every fault that zoobot knows of ends in one message and an exit code."""
+    """Run the command line."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("zoobot").setLevel(logging.INFO)
+    app()
+
+
+@contextmanager
+def _one_message_for_each_fault() -> Iterator[None]:
+    """Every fault that zoobot knows of ends in one message and an exit code."""
     try:
-        app()
+        yield
     except SettingError as error:
         _stop(str(error), COMMAND_AT_FAULT)
     except ZoobotError as error:
@@ -166,6 +179,7 @@ def _root(
 def _as_function(command: Command) -> Callable[..., None]:
     """A function for typer, with one parameter for each input and setting of the command."""
 
+    @_one_message_for_each_fault()
     def call(**given: Any) -> None:
         arguments = {name: given.pop(name) for name in command.inputs}
         if command.settings is not None:
@@ -182,7 +196,7 @@ def _as_function(command: Command) -> Callable[..., None]:
     ]
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    call.__doc__ = f"{command.summary}\n\nExample: {command.example}"
+    call.__doc__ = "\n\n".join(filter(None, [command.summary, command.details, f"Example: {command.example}"]))
     return call
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from zoobot.errors import SettingError, did_you_mean
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Device = Literal["auto", "cpu", "gpu", "mps"]
-Precision = Literal["32", "16-mixed", "bf16-mixed"]
+Precision = Annotated[Literal["32", "16-mixed", "bf16-mixed"], BeforeValidator(str)]  # YAML reads 32 as a number
 
 
 class Settings(BaseModel):
     """Settings that refuse unknown names and wrong values, all of them in one `SettingError`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -127,7 +127,7 @@ class TrainSettings(CatalogSettings):
     @classmethod
     def _fill_from_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
         preset = values.get("preset", "laptop")
-        return {**PRESETS.get(preset, {}), **values}
+        return {**(PRESETS.get(preset, {}) if isinstance(preset, str) else {}), **values}
 
     @model_validator(mode="after")
     def _check_pairs(self) -> "TrainSettings":
@@ -220,21 +220,28 @@ def _read_yaml(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        values = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingError(f"The settings file '{path}' cannot be read: {error}") from error
+    if values is None:
+        return {}
     if not isinstance(values, dict):
         raise SettingError(f"The settings file '{path}' must hold lines such as 'epochs: 20'.")
-    return values
+    return {str(name): value for name, value in values.items()}
 
 
 def _read_changes(changes: list[str]) -> dict[str, Any]:
     values = {}
     for change in changes:
         key, equals, value = change.partition("=")
+        try:
+            values[key.strip().replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
         if not equals:
-            raise SettingError(f"--set must be given as key=value, such as epochs=20. Got '{change}' instead.")
-        values[key.strip().replace("-", "_")] = yaml.safe_load(value)
+            raise SettingError(
+                f"--set must be given as key=value, such as epochs=20 or split=[0.7,0.1,0.2]. Got '{change}' instead."
+            )
     return values
 
 
@@ -252,6 +259,8 @@ def _sentences(settings_class: type[Settings], error: ValidationError) -> str:
         name = ".".join(str(part) for part in fault["loc"][:1])
         if fault["type"] == "extra_forbidden":
             lines.append(f"There is no setting '{name}'.{did_you_mean(name, settings_class.model_fields)}")
+        elif fault["type"] == "tuple_type":
+            lines.append(f"The setting '{name}' must be a list such as [0.5, 0.75]. Got {fault['input']!r} instead.")
         elif fault["type"] == "value_error":
             lines.append(str(fault["ctx"]["error"]))
         else:

@@ -111,6 +111,18 @@ def test_goes_on_after_sigkill_in_the_middle_of_an_epoch(simulated, tmp_path):
     assert epochs_of == [[0, 1], [2, 3]]
 
 
+def test_ctrl_c_in_training_is_a_keyboard_interrupt(simulated, tiny, tmp_path, monkeypatch):
+    def interrupt(self, batch, batch_idx):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ZoobotTree, "training_step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny).metrics["history"]["epoch"] == [1, 2]
+
+
 class OwnData(L.LightningDataModule):
     def train_dataloader(self):
         rng = torch.Generator().manual_seed(0)

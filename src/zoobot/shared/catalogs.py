@@ -6,8 +6,10 @@ evaluation, one column of vote counts per answer, named as in the schema. Other 
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +72,11 @@ class Catalog:
 
     def checksum(self) -> str:
         """SHA-256 of ids, image paths and votes: tells whether two catalogs train the same model."""
-        columns = ["id_str", "file_loc", *(self.schema.label_cols if self.schema else [])]
-        hashed = pd.util.hash_pandas_object(self.table[columns], index=False).to_numpy()
-        return hashlib.sha256(hashed.tobytes() + "\n".join(columns).encode()).hexdigest()
+        names = pd.util.hash_pandas_object(self.table[["id_str", "file_loc"]], index=False).to_numpy()
+        checksum = hashlib.sha256(names.tobytes())
+        if self.schema is not None:
+            checksum.update("\n".join(self.schema.label_cols).encode() + self.votes.tobytes())
+        return checksum.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ def load_catalog(
     table = table.reset_index(drop=True)
     if table.empty:
         raise CatalogError(f"The catalog {source} is empty: it has no rows. Give it one row per galaxy.")
+    _refuse_repeated_columns(table, source)
     if schema is not None:
         _refuse_missing_columns(table, schema, source)
         table = _fill_missing_votes(table, schema, settings)
@@ -133,7 +138,7 @@ def load_catalog(
         faults += _find_vote_faults(table, schema, settings)
     if faults:
         raise CatalogError(f"The catalog {source} cannot be used:\n" + "\n".join(f"- {fault}" for fault in faults))
-    table["id_str"] = table["id_str"].astype(str)
+    table[["id_str", "file_loc"]] = table[["id_str", "file_loc"]].astype(str)
     checked = Catalog(table, folder, schema, source)
     return checked if schema is None else _leave_out_few_votes(checked, schema, settings)
 
@@ -143,8 +148,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     file = Path(path)
     name = file.name.lower()
     suffix = next((known for known in _SUFFIXES if name.endswith(known)), None)
+    if file.is_dir():
+        raise CatalogError(f"The catalog '{path}' is a folder. Give the table in it, such as catalog.csv.")
     if not file.is_file():
-        raise CatalogError(f"There is no catalog '{path}'." + (" It is a folder." if file.is_dir() else ""))
+        raise CatalogError(f"There is no catalog '{path}'.")
     if suffix is None:
         raise CatalogError(f"The catalog '{path}' must end in one of {', '.join(_SUFFIXES)}.")
     try:
@@ -152,11 +159,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
             return pd.read_parquet(file)
         if suffix in _ASTROPY_FORMATS:
             return _read_with_astropy(file, _ASTROPY_FORMATS[suffix])
-        return pd.read_csv(file, converters={"id_str": str, "file_loc": str}, low_memory=False)
+        table = pd.read_csv(file, converters={"id_str": str, "file_loc": str}, low_memory=False)
     except pd.errors.EmptyDataError:
         raise CatalogError(f"The catalog '{path}' is empty. Give it a header and one row per galaxy.") from None
     except Exception as error:  # each reader has its own family of errors
         raise CatalogError(f"The catalog '{path}' cannot be read as {suffix[1:]}: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus for an index and shifts all columns
+        raise CatalogError(f"The rows of the catalog '{path}' have more fields than its header: an extra comma?")
+    return table
 
 
 def refuse_missing_files(catalog: Catalog) -> None:
@@ -192,19 +202,29 @@ def summarise(catalog: Catalog) -> CatalogSummary:
         totals = votes[:, question.slice].sum(axis=1)
         asked = totals > 0
         median = float(np.median(totals[asked])) if asked.any() else 0.0
-        rows.append((question.text, int(asked.sum()), int(totals.sum()), median))
+        total = float(totals.sum())
+        rows.append((question.text, int(asked.sum()), int(total) if total.is_integer() else total, median))
     columns = ["question", "galaxies with votes", "votes", "median votes"]
     return CatalogSummary(catalog.source, len(catalog), pd.DataFrame(rows, columns=columns))
 
 
 def _read_with_astropy(file: Path, table_format: str) -> pd.DataFrame:
     from astropy.table import Table
+    from astropy.utils.exceptions import AstropyWarning
 
-    table = Table.read(file, format=table_format)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)  # about units and other metadata, which are not used
+        table = Table.read(file, format=table_format)
     table.convert_bytestring_to_unicode()
     flat = [name for name in table.colnames if table[name].ndim == 1]
     frame: pd.DataFrame = table[flat].to_pandas()
     return frame
+
+
+def _refuse_repeated_columns(table: pd.DataFrame, source: str) -> None:
+    repeated = list(table.columns[table.columns.duplicated()].unique())
+    if repeated:
+        raise CatalogError(f"The catalog {source} has several columns of one name: {_quote(repeated)}. Keep one each.")
 
 
 def _refuse_missing_columns(table: pd.DataFrame, schema: Schema, source: str) -> None:
@@ -239,7 +259,8 @@ def _find_id_faults(table: pd.DataFrame) -> Iterator[str]:
     blank = ids.isna() | (ids.astype(str).str.strip() == "")
     if blank.any():
         yield f"id_str is blank in {blank.sum():,} rows. Name each galaxy."
-    repeated = ids[ids.duplicated() & ~blank].astype(str).unique()
+    names = ids.astype(str)
+    repeated = names[names.duplicated() & ~blank].unique()
     if len(repeated):
         yield f"{len(repeated):,} id_str stand in more than one row, such as {_quote(repeated)}. Keep one row each."
 
@@ -255,9 +276,10 @@ def _find_file_faults(table: pd.DataFrame) -> Iterator[str]:
 
 def _find_vote_faults(table: pd.DataFrame, schema: Schema, settings: CatalogSettings) -> Iterator[str]:
     columns = table[schema.label_cols]
-    text = [name for name in schema.label_cols if not pd.api.types.is_numeric_dtype(columns[name])]
+    text = {name: example for name in schema.label_cols if (example := _find_text(columns[name])) is not None}
     if text:
-        yield f"Votes must be numbers, but {_quote(text)} hold text."
+        example = next(iter(text.values()))
+        yield f"Votes must be numbers, but the columns {_quote(list(text))} hold text, such as {example!r}."
         return
     votes = columns.to_numpy(np.float64, na_value=np.nan)
 
@@ -271,12 +293,18 @@ def _find_vote_faults(table: pd.DataFrame, schema: Schema, settings: CatalogSett
     yield from fault(np.isinf(votes), "infinite", "Give the number of volunteers.")
     yield from fault(votes < 0, "negative", "Give the number of volunteers, 0 or more.")
     if not settings.weighted_votes:
-        whole = np.floor(votes, where=np.isfinite(votes), out=votes.copy())
-        fractional = np.isfinite(votes) & (votes != whole)
+        fractional = np.isfinite(votes) & (votes != np.floor(votes))
         remedy = "Give counts rather than fractions of votes, or --weighted-votes if volunteers were weighted."
         yield from fault(fractional, "fractional", remedy)
     if not blank.any() and not votes.any():
         yield "All votes are 0: there is nothing to learn from."
+
+
+def _find_text(votes: "pd.Series[Any]") -> Any:
+    """A value that is no number, such as `4` in quotes; None where there is none, as in a column of blanks."""
+    if pd.api.types.is_numeric_dtype(votes):
+        return None
+    return next((value for value in votes.dropna() if not isinstance(value, Real)), None)
 
 
 def _leave_out_few_votes(catalog: Catalog, schema: Schema, settings: CatalogSettings) -> Catalog:

@@ -12,7 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from zoobot.errors import ImageError
 
@@ -21,7 +23,8 @@ ImageArray = npt.NDArray[np.uint8]
 MAX_PIXELS = 100_000_000
 # An intact file ends in its format's end marker. OpenCV fills what a truncated file lacks with grey and says nothing.
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
-_OPENCV_MODES = {"L", "RGB", "RGBA", "LA", "P", "1", "I;16"}
+_JPEG_SIGNATURE, _PNG_SIGNATURE = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+_OPENCV_MODES = {"L", "RGB", "RGBA", "LA", "P", "1", "I", "I;16"}
 
 
 def read_image(path: str | Path, color: bool = False) -> ImageArray:
@@ -86,20 +89,25 @@ def _read_bytes(path: str | Path) -> bytes:
     return encoded
 
 
+def _open(encoded: bytes) -> ImageFile:
+    """Read the header, without decoding a pixel; not `Image.open`, which warns of images above 89 megapixels."""
+    return (PngImageFile if encoded.startswith(_PNG_SIGNATURE) else JpegImageFile)(io.BytesIO(encoded))
+
+
 def _read_header(path: str | Path, encoded: bytes) -> tuple[str, str, tuple[int, int]]:
-    """Format, mode and size, without decoding a pixel."""
+    """Format, mode and size."""
+    if not encoded.startswith((_PNG_SIGNATURE, _JPEG_SIGNATURE)):
+        raise ImageError(f"'{path}' is not an image that zoobot can read (JPEG or PNG).")
     try:
-        with Image.open(io.BytesIO(encoded), formats=tuple(_END_MARKERS)) as header:
+        with _open(encoded) as header:
             return str(header.format), header.mode, header.size
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"'{path}' is too large for an image of one galaxy: {error}") from error
     except Exception as error:  # Pillow's parsers raise many types on damaged headers
-        raise ImageError(f"'{path}' is not an image that zoobot can read (JPEG or PNG).") from error
+        raise ImageError(f"'{path}' starts as a JPEG or PNG file, but its header is damaged or cut off.") from error
 
 
 def _decode_with_pillow(path: str | Path, encoded: bytes, color: bool) -> ImageArray:
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            return np.asarray(image.convert("RGB" if color else "L"))
+        with _open(encoded) as image:
+            return np.asarray(image.convert("RGB").convert("RGB" if color else "L"))
     except Exception as error:
         raise ImageError(f"'{path}' cannot be decoded, perhaps it is truncated: {error}.") from error

@@ -71,13 +71,18 @@ def fraction_errors(votes: npt.ArrayLike, fractions: npt.ArrayLike, schema: Sche
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its standard error."""
+    """A number and its standard error; NaN where galaxies are too few."""
 
     value: float
     error: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ± {self.error:.3f}"
+        value, error = ("–" if np.isnan(number) else f"{number:.3f}" for number in (self.value, self.error))
+        return f"{value} ± {error}"
+
+    def to_dict(self) -> dict[str, float | None]:
+        numbers = {"value": self.value, "standard_error": self.error}
+        return {name: None if np.isnan(number) else number for name, number in numbers.items()}
 
 
 @dataclass(frozen=True)
@@ -100,10 +105,7 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         def plain(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-            return {
-                name: {"value": estimate.value, "standard_error": estimate.error}
-                for name, estimate in estimates.items()
-            }
+            return {name: estimate.to_dict() for name, estimate in estimates.items()}
 
         return {
             "galaxies": self.n_galaxies,
@@ -119,7 +121,7 @@ class Evaluation:
     """Predictions compared with votes.
 
     Args:
-        scores: kind of galaxies (held out, seen in training) -> their scores.
+        scores: kind of galaxies (held out, seen in training) -> their scores; those seen in training come last.
         catalog: the scored galaxies, with votes.
         fractions: `(galaxy, answer)`, the predicted vote fractions of those galaxies.
         kinds: `(galaxy,)`, the kind of each.
@@ -197,9 +199,10 @@ def evaluate(
     kinds_scored = kinds[chosen]
     baselines = predictions.model["metrics"]["baselines"]
     scores = {
-        str(kind): _score(scored.votes[here], concentrations[here], baselines, predictions.schema, settings)
-        for kind in dict.fromkeys(kinds_scored)
+        kind: _score(scored.votes[here], concentrations[here], baselines, predictions.schema, settings)
+        for kind in (HELD_OUT, NOT_RECORDED, SEEN)
         for here in [kinds_scored == kind]
+        if here.any()
     }
     counts = {
         "seen in training or used to choose the best epoch (--include-seen scores them)": int((~chosen).sum()),
@@ -271,15 +274,25 @@ def _mean_of(values: FloatArray) -> Estimate:
 
 def _mean_over_questions(errors: FloatArray, rng: np.random.Generator, resamples: int = 200) -> Estimate:
     """Mean over galaxies, then over the questions that have any, with a bootstrap over galaxies."""
+    n_galaxies = len(errors)
+    known = (~np.isnan(errors)).astype(float)
+    filled = np.nan_to_num(errors)
 
-    def average(rows: FloatArray) -> float:
-        return float(np.nanmean(_nanmean(rows, axis=0)))
+    def average(repeats: npt.NDArray[Any]) -> float:
+        counts = repeats @ known
+        means = (repeats @ filled)[counts > 0] / counts[counts > 0]
+        return float(means.mean()) if len(means) else np.nan
 
-    resampled = [average(errors[rng.integers(len(errors), size=len(errors))]) for _ in range(resamples)]
-    return Estimate(average(errors), float(np.nanstd(resampled)))
+    drawn = (np.bincount(rng.integers(n_galaxies, size=n_galaxies), minlength=n_galaxies) for _ in range(resamples))
+    resampled = np.array([average(repeats.astype(float)) for repeats in drawn])
+    resampled = resampled[~np.isnan(resampled)]
+    error = resampled.std() if n_galaxies > 1 and len(resampled) else np.nan
+    return Estimate(average(np.ones(n_galaxies)), float(error))
 
 
 def _nanmean(values: FloatArray, axis: int) -> FloatArray:
     """Mean of what is not NaN; NaN, without a warning, where nothing is."""
-    means: FloatArray = np.ma.masked_invalid(values).mean(axis=axis).filled(np.nan)
+    known = ~np.isnan(values)
+    totals, counts = np.where(known, values, 0).sum(axis=axis), known.sum(axis=axis)
+    means: FloatArray = np.divide(totals, counts, out=np.full(np.shape(totals), np.nan), where=counts > 0)
     return means

@@ -7,7 +7,8 @@ samples of the expected vote fraction). The schema and the model's description a
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,14 +116,14 @@ def read_predictions(folder: str | Path) -> Predictions:
     if any(record[key] != records[0][key] for record in records for key in ("schema", "model")):
         raise PredictionError(f"'{folder}' mixes predictions of several models. Keep one model's in one folder.")
     schema = Schema.from_dict(records[0]["schema"])
-    tables = [table for table in map(pq.read_table, parts) if len(table)]
-    if not tables:
+    read = [piece for piece in (_read_part(part, schema) for part in parts) if len(piece[0])]
+    if not read:
         raise PredictionError(f"The predictions in '{folder}' hold no galaxy: every image was rejected.")
-    table = pa.concat_tables(tables, promote_options="permissive")
-    columns = [table.column(f"{label}_concentration").combine_chunks() for label in schema.label_cols]
-    concentrations = np.stack([column.flatten().to_numpy().reshape(len(table), -1) for column in columns], axis=1)
-    rest = table.drop_columns([f"{label}_concentration" for label in schema.label_cols])
-    return Predictions(rest.to_pandas(), concentrations, schema, records[0]["model"])
+    tables, concentrations = zip(*read, strict=True)
+    if len({samples.shape[2] for samples in concentrations}) > 1:
+        raise PredictionError(f"The parts in '{folder}' differ in the number of samples. Predict into a new folder.")
+    table = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    return Predictions(table, np.concatenate(concentrations), schema, records[0]["model"])
 
 
 def write_csv(folder: Path) -> Path:
@@ -140,8 +141,24 @@ def write_csv(folder: Path) -> Path:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
+    with _named_if_damaged(path):
+        record = json.loads(pq.read_schema(path).metadata[_METADATA_KEY])
+        return {key: record[key] for key in ("schema", "model", "rejected")}
+
+
+def _read_part(path: Path, schema: Schema) -> tuple[pa.Table, npt.NDArray[np.float32]]:
+    """The part without its concentrations, and these as `(galaxy, answer, sample)`."""
+    names = [f"{label}_concentration" for label in schema.label_cols]
+    with _named_if_damaged(path):
+        table = pq.read_table(path, partitioning=None)  # a folder named `seed=1` adds no column
+        columns = [table.column(name).combine_chunks().flatten().to_numpy() for name in names]
+        concentrations = np.stack([column.reshape(len(table), -1 if len(table) else 1) for column in columns], axis=1)
+        return table.drop_columns(names), concentrations
+
+
+@contextmanager
+def _named_if_damaged(path: Path) -> Iterator[None]:
     try:
-        record: dict[str, Any] = json.loads(pq.read_schema(path).metadata[_METADATA_KEY])
-    except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError) as error:
+        yield
+    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise PredictionError(f"'{path}' is damaged, or was not written by zoobot.") from error
-    return record

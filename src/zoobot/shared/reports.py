@@ -62,18 +62,22 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
 
 
 def _render(evaluation: Evaluation) -> str:
+    import matplotlib
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("zoobot.shared"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     settings = evaluation.settings
-    return environment.get_template("report.html").render(
-        evaluation=evaluation,
-        config=evaluation.model["config"],
-        figures={
+    with matplotlib.rc_context({"text.parse_math": False}):  # a question's name may hold any character
+        figures = {
             "history": _as_png(plot_history(evaluation)),
             "losses": _as_png(plot_losses(evaluation)),
             "fractions": _as_png(plot_fractions(evaluation)),
-        },
+        }
+    return environment.get_template("report.html").render(
+        evaluation=evaluation,
+        config=evaluation.model["config"],
+        figures=figures,
         gallery=_build_gallery(evaluation),
         votes_for_fractions=settings.votes_for_fractions,
         left_out={reason: count for reason, count in evaluation.counts.items() if count},
@@ -100,8 +104,9 @@ def plot_history(evaluation: Evaluation) -> "Figure":
 
 
 def plot_losses(evaluation: Evaluation) -> "Figure":
-    """Loss of each question, for the model and the baselines."""
-    questions = next(iter(evaluation.scores.values())).questions
+    """Loss of each question, for the model and the baselines; of held-out galaxies where there are any."""
+    kind, scores = next(iter(evaluation.scores.items()))
+    questions = scores.questions
     names = [name for name in _COLORS if f"loss, {name}" in questions]
     figure = _figure(7.5, 0.6 + 0.42 * len(questions))
     axes = figure.add_subplot()
@@ -111,13 +116,16 @@ def plot_losses(evaluation: Evaluation) -> "Figure":
         axes.barh(rows, questions[f"loss, {name}"], height, color=_COLORS[name], label=name)
     axes.set_yticks(np.arange(len(questions)), questions["question"], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel("mean loss per galaxy (nats)")
+    axes.set_xlabel(f"mean loss per galaxy (nats), {kind}")
     figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=len(names))
     return figure
 
 
 def plot_fractions(evaluation: Evaluation) -> "Figure":
-    """Predicted against observed vote fractions of every answer, one panel per question."""
+    """Predicted against observed vote fractions of every answer, one panel per question.
+
+    Of held-out galaxies where there are any.
+    """
     questions = evaluation.schema.questions
     columns = min(3, len(questions))
     figure = _figure(4.2 * columns, 3.3 * -(-len(questions) // columns))
@@ -129,7 +137,8 @@ def plot_fractions(evaluation: Evaluation) -> "Figure":
 
 def _plot_question_fractions(axes: Any, evaluation: Evaluation, question: Question) -> None:
     votes = evaluation.catalog.votes[:, question.slice]
-    enough = votes.sum(axis=1) >= evaluation.settings.votes_for_fractions
+    kind = next(iter(evaluation.scores))
+    enough = (votes.sum(axis=1) >= evaluation.settings.votes_for_fractions) & (evaluation.kinds == kind)
     observed = votes[enough] / votes[enough].sum(axis=1, keepdims=True)
     predicted = evaluation.fractions[enough][:, question.slice]
     size = float(np.clip(400 / max(1, len(observed)), 1.5, 9))
@@ -138,7 +147,7 @@ def _plot_question_fractions(axes: Any, evaluation: Evaluation, question: Questi
         axes.scatter(observed[:, column], predicted[:, column], s=size, alpha=0.6, label=answer.short_text, lw=0)
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.7)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axes.set_title(f"{question.text}\n{enough.sum():,} galaxies", fontsize=9)
+    axes.set_title(f"{question.text}\n{enough.sum():,} galaxies, {kind}", fontsize=9)
     axes.set_xlabel("observed vote fraction", fontsize=8)
     axes.set_ylabel("predicted vote fraction", fontsize=8)
     axes.tick_params(labelsize=7)
@@ -159,7 +168,7 @@ def _build_gallery(evaluation: Evaluation) -> list[dict[str, Any]]:
     observed = dirichlet.vote_fractions(votes, evaluation.schema.question_index_groups)
     return [
         {
-            "id_str": evaluation.catalog.id_str[row],
+            "id_str": evaluation.catalog.table["id_str"][row],
             "seen": evaluation.kinds[row] == SEEN,
             "image": _thumbnail(evaluation.catalog.file_locs[row]),
             "questions": [

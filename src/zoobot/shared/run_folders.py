@@ -37,7 +37,8 @@ def open_run(output: str | Path, verb: str, settings: Settings, inputs: Mapping[
     if (folder / RECORD).is_file():
         _refuse_another_run(folder, asked)
         return folder
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # Hidden files do not count: another process of the same run may be writing its record right now.
+    if folder.exists() and (not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())):
         raise OutputError(f"'{folder}' exists and is no run of zoobot. Choose an empty or a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
     record = {**asked, "versions": versions(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -47,9 +48,12 @@ def open_run(output: str | Path, verb: str, settings: Settings, inputs: Mapping[
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name, then rename it: it is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def replace_folder(temporary: Path, folder: Path) -> None:
@@ -73,12 +77,11 @@ def versions() -> dict[str, str]:
 def _refuse_another_run(folder: Path, asked: Mapping[str, Any]) -> None:
     try:
         recorded = json.loads((folder / RECORD).read_text())
-        before = {key: recorded[key] for key in asked}
-    except (json.JSONDecodeError, KeyError) as error:
+        compared = _compare({key: recorded[key] for key in asked}, asked)
+    except (ValueError, KeyError, TypeError) as error:
         raise OutputError(f"'{folder / RECORD}' is damaged. Choose another output folder.") from error
     differences = [
-        f"- {name}: {before_value!r} there, {asked_value!r} now"
-        for name, before_value, asked_value in _compare(before, asked)
+        f"- {name}: {before_value!r} there, {asked_value!r} now" for name, before_value, asked_value in compared
     ]
     if differences:
         raise OutputError(

@@ -12,10 +12,8 @@ galaxy is faint, small or blurred, and such galaxies are called smooth, as in re
 """
 
 import itertools
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ import pandas as pd
 from scipy.special import expit
 
 from zoobot.errors import SettingError
+from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.schemas import Question, Schema
 from zoobot.shared.simulated_galaxies import Galaxy, apparent_axis_ratio, draw_galaxies, render_galaxy
 
@@ -154,8 +153,8 @@ def simulate_catalog(
     true_fractions = pd.DataFrame(probabilities, columns=schema.label_cols).add_suffix("_true_fraction")
     truth = pd.concat([names, true_fractions, galaxies], axis=1)
     _write_images(output, list(catalog["file_loc"]), galaxies, image_size, progress)
-    _write_whole(output / "truth.parquet", lambda path: truth.to_parquet(path, index=False))
-    _write_whole(output / "catalog.csv", lambda path: catalog.to_csv(path, index=False, lineterminator="\n"))
+    write_atomically(output / "truth.parquet", truth.to_parquet(index=False))
+    write_atomically(output / "catalog.csv", catalog.to_csv(index=False, lineterminator="\n"))
     return catalog
 
 
@@ -404,16 +403,6 @@ def _write_images(
     for done, (file_loc, (_, galaxy)) in enumerate(zip(file_locs, galaxies.iterrows(), strict=True), start=1):
         bgr = render_galaxy(galaxy, image_size)[..., ::-1]
         encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-        _write_whole(output / file_loc, partial(Path.write_bytes, data=encoded))
+        write_atomically(output / file_loc, encoded)
         if progress is not None:
             progress(done, len(file_locs))
-
-
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """A reader never finds half a file: written under a temporary name, then renamed."""
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
-        write(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from zoobot.config import TrainSettings
 from zoobot.errors import CatalogError
 from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset
-from zoobot.pytorch.devices import count_workers, prepare_worker
+from zoobot.pytorch.devices import count_workers, find_device, prepare_worker
 from zoobot.shared.catalogs import SPLITS, Catalog, split_by_galaxy
 from zoobot.shared.schemas import Schema
 
@@ -61,6 +61,6 @@ class GalaxyDataModule(L.LightningDataModule):
             num_workers=workers,
             persistent_workers=workers > 0,
             worker_init_fn=prepare_worker,
-            pin_memory=self.settings.device == "gpu",
+            pin_memory=find_device(self.settings.device).type == "cuda",
             **batching,  # type: ignore[arg-type]
         )

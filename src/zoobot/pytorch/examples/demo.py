@@ -1,8 +1,11 @@
 """The main job on simulated galaxies, whose true answers are known: what `make demo` and `zoobot demo` run."""
 
 import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from rich.progress import Progress
 
 from zoobot.config import CatalogCheckSettings, DemoSettings, EvaluateSettings, TrainSettings
 from zoobot.pytorch.predictions.predict_on_catalog import predict
@@ -52,7 +55,16 @@ def run_demo(output: str | Path, settings: DemoSettings | None = None) -> Demo:
     catalog = galaxies / "catalog.csv"
     if not catalog.is_file():
         logger.info("Simulating %s galaxies and their volunteers.", f"{settings.galaxies:,}")
-        simulation.simulate_catalog(galaxies, schema, settings.galaxies, settings.seed, IMAGE_SIZE)
+        with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
+            task = progress.add_task("Simulating", total=settings.galaxies)
+            simulation.simulate_catalog(
+                galaxies,
+                schema,
+                settings.galaxies,
+                settings.seed,
+                IMAGE_SIZE,
+                progress=lambda done, _: progress.update(task, completed=done),
+            )
     logger.info("%s", catalogs.check(catalog, schema, CatalogCheckSettings()))
     training = TrainSettings(
         image_size=64, crop_bounds=(0.85, 1.0), epochs=settings.epochs, learning_rate=3e-3, seed=settings.seed

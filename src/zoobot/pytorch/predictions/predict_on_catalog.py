@@ -97,7 +97,7 @@ def predict(
                     concentrations[readable],
                     described.schema,
                     described.describe(),
-                    [(part.id_str[row], part.table["file_loc"][row], problem) for row, problem in problems.items()],
+                    [(part.table["id_str"][row], part.table["file_loc"][row], problem) for row, problem in problems.items()],
                 )
             rejected += read_rejected(path)
             progress.advance(task, len(rows))

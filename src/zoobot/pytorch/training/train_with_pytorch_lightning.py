@@ -7,6 +7,7 @@ loss is the one that is kept and returned.
 """
 
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from rich.progress import Progress
 from torch import nn
 
 from zoobot.config import TrainSettings
-from zoobot.errors import ImageError, ModelError
+from zoobot.errors import ImageError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.devices import count_cores, explain_out_of_memory, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
@@ -115,22 +116,24 @@ def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> Tra
     if isinstance(datamodule, GalaxyDataModule):
         baselines = fit_baselines(datamodule.catalogs["train"].votes, model.schema)
         model.head.start_from(baselines[FREE_BASELINE].concentrations)
-    best = _checkpoint(run, "best", monitor=VALIDATION_LOSS)
     with _quiet_lightning(), explain_out_of_memory(model.settings.batch_size):
-        trainer = _build_trainer(model.settings, run, best)
+        trainer = _build_trainer(model.settings, run)
         last = run / "checkpoints" / "last.ckpt"
-        trainer.fit(model, datamodule, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+        try:
+            trainer.fit(model, datamodule, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+        except SystemExit as stop:  # Lightning's answer to Ctrl-C, after which it no longer listens to another
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from stop
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
     model.load_state_dict(checkpoint["state_dict"])
     model.cpu().eval()
+    history = _read_history(run)
     metrics = {
         "best_epoch": int(checkpoint["epoch"]) + 1,
-        "validation_loss": _score_of(best),
+        "validation_loss": history[VALIDATION_LOSS][int(checkpoint["epoch"])],
         "validation_loss_of_baselines": _validation_losses(baselines, datamodule),
         "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
-        "history": _read_history(run),
+        "history": history,
     }
     galaxies = pd.DataFrame({"id_str": [], "split": []}, dtype=object)
     if isinstance(datamodule, GalaxyDataModule):
@@ -140,9 +143,13 @@ def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> Tra
     return TrainedModel(model, run / "model", metrics)
 
 
-def _build_trainer(settings: TrainSettings, run: Path, best: ModelCheckpoint) -> L.Trainer:
+def _build_trainer(settings: TrainSettings, run: Path) -> L.Trainer:
     show_bars = sys.stderr.isatty()
-    callbacks: list[Callback] = [best, _checkpoint(run, "last"), EpochLines()]
+    callbacks: list[Callback] = [
+        _checkpoint(run, "best", monitor=VALIDATION_LOSS),
+        _checkpoint(run, "last"),
+        EpochLines(),
+    ]
     if settings.patience is not None:
         callbacks.append(EarlyStopping(VALIDATION_LOSS, patience=settings.patience))
     if show_bars:
@@ -166,13 +173,6 @@ def _build_trainer(settings: TrainSettings, run: Path, best: ModelCheckpoint) ->
 def _checkpoint(run: Path, name: str, monitor: str | None = None) -> ModelCheckpoint:
     """Keep one full checkpoint under one name: that of the best epoch, or without `monitor` of the last."""
     return ModelCheckpoint(run / "checkpoints", filename=name, monitor=monitor, enable_version_counter=False)
-
-
-def _score_of(checkpoint: ModelCheckpoint) -> float:
-    score = checkpoint.best_model_score
-    if score is None:
-        raise ModelError("Training ended without a single validation loss. Give it at least one epoch.")
-    return float(score)
 
 
 class EpochLines(Callback):
