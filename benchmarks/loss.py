@@ -1,6 +1,6 @@
 """How fast the multi-question loss is, forward and backward: all questions at once against a loop over questions.
 
-    python benchmarks/loss.py
+python benchmarks/loss.py
 """
 
 import time

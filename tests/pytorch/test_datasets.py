@@ -96,5 +96,5 @@ def test_too_few_galaxies(catalog, tiny):
 def test_an_unreadable_image_names_its_path(catalog, tmp_path):
     (tmp_path / "bad.jpg").write_text("not an image")
     catalog.table.loc[0, "file_loc"] = str(tmp_path / "bad.jpg")
-    with pytest.raises(ImageError, match="bad.jpg' is not an image"):
+    with pytest.raises(ImageError, match=r"bad\.jpg' is not an image"):
         GalaxyDataset(catalog, Adjustments(48))[0]

@@ -94,3 +94,11 @@ def test_columns_that_predictions_write_are_refused(trained, simulated, tmp_path
     table = pd.read_csv(simulated / "catalog.csv").assign(model_split="mine")
     with pytest.raises(CatalogError, match="already has columns that predictions write, such as 'model_split'"):
         predict(trained.folder, table, tmp_path / "P")
+
+
+def test_a_column_of_mixed_values_is_refused_before_predicting(trained, simulated, tmp_path):
+    table = pd.read_csv(simulated / "catalog.csv").head(2)
+    table["note"] = pd.Series([1, "two"], dtype=object)
+    with pytest.raises(CatalogError, match="has a column of mixed values"):
+        predict(trained.folder, table, tmp_path / "P")
+    assert not (tmp_path / "P").exists()

@@ -228,11 +228,11 @@ def test_missing_file_and_folder_are_named(tmp_path):
             "Votes are blank (NaN) in 2 rows, in the columns 'smooth_no', 'bar_no'. "
             "Fill them: --fill-missing-votes reads blanks as 0 votes.",
         ),
-        ({"bar_no": [-1, 0, 0, 0]}, "Votes are negative in 1 rows, in the columns 'bar_no'. Give the number of volunt"),
+        ({"bar_no": [-1, 0, 0, 0]}, "Votes are negative in 1 row, in the columns 'bar_no'. Give the number of volunt"),
         ({"bar_no": [np.inf, 0, 0, -np.inf]}, "Votes are infinite in 2 rows, in the columns 'bar_no'."),
         (
             {"bar_no": [0.5, 0, 0, 0]},
-            "Votes are fractional in 1 rows, in the columns 'bar_no'. Give counts rather than fractions of votes, "
+            "Votes are fractional in 1 row, in the columns 'bar_no'. Give counts rather than fractions of votes, "
             "or --weighted-votes if volunteers were weighted.",
         ),
         (

@@ -230,7 +230,8 @@ def _refuse_repeated_columns(table: pd.DataFrame, source: str) -> None:
 def _refuse_missing_columns(table: pd.DataFrame, schema: Schema, source: str) -> None:
     missing = [column for column in schema.label_cols if column not in table.columns]
     if missing:
-        hint = did_you_mean(missing[0], [str(column) for column in table.columns])
+        others = [str(column) for column in table.columns if column not in schema.label_cols]
+        hint = did_you_mean(missing[0], others)
         raise CatalogError(
             f"The catalog {source} lacks {len(missing)} of the {len(schema.label_cols)} vote columns of the schema "
             f"'{schema.name}': {_quote(missing)}.{hint} Rename the columns, or choose another schema "
@@ -258,7 +259,7 @@ def _find_id_faults(table: pd.DataFrame) -> Iterator[str]:
         return
     blank = ids.isna() | (ids.astype(str).str.strip() == "")
     if blank.any():
-        yield f"id_str is blank in {blank.sum():,} rows. Name each galaxy."
+        yield f"id_str is blank in {_count_rows(blank)}. Name each galaxy."
     names = ids.astype(str)
     repeated = names[names.duplicated() & ~blank].unique()
     if len(repeated):
@@ -271,7 +272,7 @@ def _find_file_faults(table: pd.DataFrame) -> Iterator[str]:
         return
     blank = table["file_loc"].isna() | (table["file_loc"].astype(str).str.strip() == "")
     if blank.any():
-        yield f"file_loc is blank in {blank.sum():,} rows. Give each galaxy the path of its image."
+        yield f"file_loc is blank in {_count_rows(blank)}. Give each galaxy the path of its image."
 
 
 def _find_vote_faults(table: pd.DataFrame, schema: Schema, settings: CatalogSettings) -> Iterator[str]:
@@ -286,7 +287,7 @@ def _find_vote_faults(table: pd.DataFrame, schema: Schema, settings: CatalogSett
     def fault(bad: npt.NDArray[np.bool_], what: str, remedy: str) -> Iterator[str]:
         if bad.any():
             names = np.array(schema.label_cols)[bad.any(axis=0)]
-            yield f"Votes are {what} in {bad.any(axis=1).sum():,} rows, in the columns {_quote(names)}. {remedy}"
+            yield f"Votes are {what} in {_count_rows(bad.any(axis=1))}, in the columns {_quote(names)}. {remedy}"
 
     blank = np.isnan(votes)
     yield from fault(blank, "blank (NaN)", "Fill them: --fill-missing-votes reads blanks as 0 votes.")
@@ -322,6 +323,11 @@ def _leave_out_few_votes(catalog: Catalog, schema: Schema, settings: CatalogSett
         f"{(~enough).sum():,}", f"{len(enough):,}", settings.min_votes, first.text,
     )  # fmt: skip
     return catalog.rows(enough)
+
+
+def _count_rows(chosen: npt.ArrayLike) -> str:
+    count = int(np.count_nonzero(chosen))
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _quote(names: Sequence[Any] | npt.NDArray[Any], most: int = 5) -> str:

@@ -207,7 +207,7 @@ def evaluate(
     counts = {
         "seen in training or used to choose the best epoch (--include-seen scores them)": int((~chosen).sum()),
         "of the catalog without predictions": len(votes_catalog) - len(rows),
-        "with predictions but not in the catalog": len(predictions.table) - len(rows),
+        "with predictions but not in the catalog, or with too few votes there": len(predictions.table) - len(rows),
     }
     fractions = predictions.vote_fractions[predicted_rows[chosen]]
     return Evaluation(scores, scored, predictions.schema, fractions, kinds_scored, counts, predictions.model, settings)

@@ -150,7 +150,7 @@ def _read_part(path: Path, schema: Schema) -> tuple[pa.Table, npt.NDArray[np.flo
     """The part without its concentrations, and these as `(galaxy, answer, sample)`."""
     names = [f"{label}_concentration" for label in schema.label_cols]
     with _named_if_damaged(path):
-        table = pq.read_table(path, partitioning=None)  # a folder named `seed=1` adds no column
+        table = pq.read_table(path)
         columns = [table.column(name).combine_chunks().flatten().to_numpy() for name in names]
         concentrations = np.stack([column.reshape(len(table), -1 if len(table) else 1) for column in columns], axis=1)
         return table.drop_columns(names), concentrations

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import torch
 from rich.progress import Progress
 from torch import Tensor
@@ -71,7 +72,7 @@ def predict(
     described = read_model_folder(model)
     estimator = load_model(model) if loaded is None else loaded
     galaxies = load_catalog(catalog, None)
-    _refuse_clashing_columns(galaxies, described)
+    _refuse_columns_that_cannot_travel(galaxies, described)
     travelling = _add_split(galaxies.table, described)
     inputs = {"model": described.describe()["weights_sha256"], "catalog": galaxies.checksum()}
     folder = open_run(output, "predict", settings, inputs)
@@ -97,7 +98,10 @@ def predict(
                     concentrations[readable],
                     described.schema,
                     described.describe(),
-                    [(part.table["id_str"][row], part.table["file_loc"][row], problem) for row, problem in problems.items()],
+                    [
+                        (part.table["id_str"][row], part.table["file_loc"][row], problem)
+                        for row, problem in problems.items()
+                    ],
                 )
             rejected += read_rejected(path)
             progress.advance(task, len(rows))
@@ -152,7 +156,7 @@ def _add_split(table: pd.DataFrame, described: ModelFolder) -> pd.DataFrame:
     return table.assign(**{SPLIT_COLUMN: [split.get(galaxy, "") for galaxy in table["id_str"]]})
 
 
-def _refuse_clashing_columns(galaxies: Catalog, described: ModelFolder) -> None:
+def _refuse_columns_that_cannot_travel(galaxies: Catalog, described: ModelFolder) -> None:
     written = {SPLIT_COLUMN} | {
         f"{label}_{kind}" for label in described.schema.label_cols for kind in ("concentration", "fraction")
     }
@@ -162,3 +166,10 @@ def _refuse_clashing_columns(galaxies: Catalog, described: ModelFolder) -> None:
             f"The catalog {galaxies.source} already has columns that predictions write, such as '{clashing[0]}'. "
             "Rename or remove them."
         )
+    try:
+        pa.Table.from_pandas(galaxies.table)
+    except pa.ArrowException as error:
+        raise CatalogError(
+            f"The catalog {galaxies.source} has a column of mixed values, which Parquet cannot hold: {error}. "
+            "Give each column values of one kind, or remove it."
+        ) from error
