@@ -90,7 +90,7 @@ class TrainSettings(CatalogSettings):
     """Smallest and largest width : height of what is cut in training."""
     batch_size: int = Field(32, ge=1)
     """Galaxies per training step, on each device."""
-    epochs: int = Field(60, ge=1)
+    epochs: int = Field(100, ge=1)
     """Passes over the training galaxies, at most."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     """Optimiser."""
@@ -192,11 +192,11 @@ class EvaluateSettings(CatalogSettings):
 class DemoSettings(Settings):
     """The main job on simulated galaxies."""
 
-    galaxies: int = Field(1200, ge=50)
+    galaxies: int = Field(2000, ge=50)
     """Galaxies to simulate."""
     tree: Literal["decals", "gz2"] = "decals"
     """Decision tree of the simulated volunteers."""
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(16, ge=1)
     """Passes over the training galaxies."""
     seed: int = Field(0, ge=0)
     """Seed of the galaxies, the volunteers and the training."""

@@ -31,12 +31,23 @@ def test_the_same_run_goes_on_and_keeps_its_record(tmp_path):
     assert (folder / "run.json").read_bytes() == before
 
 
+def test_a_run_that_made_nothing_yet_gives_way_to_another(tmp_path):
+    folder = open_run(tmp_path / "run", "train", TrainSettings(batch_size=64), {}, makes="made/*")
+    (folder / "log").touch()
+    open_run(folder, "train", TrainSettings(batch_size=32), {}, makes="made/*")
+    assert json.loads((folder / "run.json").read_text())["settings"]["batch_size"] == 32
+    (folder / "made").mkdir()
+    (folder / "made" / "one").touch()
+    with pytest.raises(OutputError, match="batch_size: 32 there, 16 now"):
+        open_run(folder, "train", TrainSettings(batch_size=16), {}, makes="made/*")
+
+
 def test_empty_folder_is_used(tmp_path):
     assert open_run(tmp_path, "evaluate", EvaluateSettings(), {}) == tmp_path
 
 
-@pytest.mark.parametrize("change", [{"workers": 4}, {"device": "cpu"}, {"devices": 2}])
-def test_a_run_goes_on_on_another_machine(tmp_path, change):
+@pytest.mark.parametrize("change", [{"workers": 4}, {"device": "cpu"}, {"devices": 2}, {"on_bad_image": "drop"}])
+def test_a_run_goes_on_on_another_machine_or_without_bad_images(tmp_path, change):
     open_run(tmp_path / "run", "train", TrainSettings(), {"catalog": "abc"})
     open_run(tmp_path / "run", "train", TrainSettings(**change), {"catalog": "abc"})
 
@@ -48,7 +59,7 @@ def test_a_run_goes_on_on_another_machine(tmp_path, change):
             "train",
             TrainSettings(epochs=9, seed=1),
             {"catalog": "abc"},
-            "- epochs: 60 there, 9 now\n- seed: 0 there, 1 now",
+            "- epochs: 100 there, 9 now\n- seed: 0 there, 1 now",
         ),
         ("train", TrainSettings(), {"catalog": "xyz"}, "- catalog: 'abc' there, 'xyz' now"),
         ("train", TrainSettings(), {}, "- catalog: 'abc' there, None now"),
@@ -57,7 +68,8 @@ def test_a_run_goes_on_on_another_machine(tmp_path, change):
     ],
 )
 def test_another_run_is_refused_with_the_difference(tmp_path, verb, settings, inputs, difference):
-    open_run(tmp_path / "run", "train", TrainSettings(), {"catalog": "abc"})
+    folder = open_run(tmp_path / "run", "train", TrainSettings(), {"catalog": "abc"})
+    (folder / "weights").touch()
     with pytest.raises(OutputError) as caught:
         open_run(tmp_path / "run", verb, settings, inputs)
     assert str(caught.value) == (

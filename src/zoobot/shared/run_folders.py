@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import reprlib
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,11 +16,13 @@ from zoobot.config import Settings
 from zoobot.errors import OutputError
 
 RECORD = "run.json"
-# Where a run happens does not change what it makes: it may go on elsewhere.
-_SETTINGS_OF_THE_MACHINE = {"workers", "device", "devices"}
+# What does not change the numbers that a run makes: it may go on elsewhere, or leave out an image that stopped it.
+_MAY_DIFFER = {"workers", "device", "devices", "on_bad_image"}
 
 
-def open_run(output: str | Path, verb: str, settings: Settings, inputs: Mapping[str, Any]) -> Path:
+def open_run(
+    output: str | Path, verb: str, settings: Settings, inputs: Mapping[str, Any], makes: str = "[!.]*"
+) -> Path:
     """Make the folder of a run, or go on with the same run.
 
     Args:
@@ -27,6 +30,8 @@ def open_run(output: str | Path, verb: str, settings: Settings, inputs: Mapping[
         verb: `train`, `predict`, ...
         settings: the resolved settings, recorded in `run.json`.
         inputs: what else the result depends on, such as checksums.
+        makes: a pattern of the files that a run makes. A run that made none yet (it failed at the start, say) gives
+            way to another.
 
     Raises:
         OutputError: the folder holds something else; the message shows the difference.
@@ -35,10 +40,16 @@ def open_run(output: str | Path, verb: str, settings: Settings, inputs: Mapping[
     asked = {"verb": verb, "settings": settings.model_dump(mode="json"), "inputs": dict(inputs)}
     asked = json.loads(json.dumps(asked))
     if (folder / RECORD).is_file():
-        _refuse_another_run(folder, asked)
-        return folder
+        differences = _find_differences(folder, asked)
+        if not differences:
+            return folder
+        if any(path.name != RECORD for path in folder.glob(makes)):
+            raise OutputError(
+                f"'{folder}' holds another run:\n" + "\n".join(differences) + "\nChoose another output folder, or "
+                "repeat the command that made it to go on with that run."
+            )
     # Hidden files do not count: another process of the same run may be writing its record right now.
-    if folder.exists() and (not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())):
         raise OutputError(f"'{folder}' exists and is no run of zoobot. Choose an empty or a new folder.")
     folder.mkdir(parents=True, exist_ok=True)
     record = {**asked, "versions": versions(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -74,28 +85,17 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _refuse_another_run(folder: Path, asked: Mapping[str, Any]) -> None:
+def _find_differences(folder: Path, asked: Mapping[str, Any]) -> list[str]:
+    """One line for each setting or input that the recorded run had otherwise."""
     try:
         recorded = json.loads((folder / RECORD).read_text())
-        compared = _compare({key: recorded[key] for key in asked}, asked)
+        before, now = _flatten({key: recorded[key] for key in asked}), _flatten(asked)
     except (ValueError, KeyError, TypeError) as error:
         raise OutputError(f"'{folder / RECORD}' is damaged. Choose another output folder.") from error
-    differences = [
-        f"- {name}: {before_value!r} there, {asked_value!r} now" for name, before_value, asked_value in compared
-    ]
-    if differences:
-        raise OutputError(
-            f"'{folder}' holds another run:\n" + "\n".join(differences) + "\nChoose another output folder, or "
-            "repeat the command that made it to go on with that run."
-        )
-
-
-def _compare(before: Mapping[str, Any], asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    flat_before, flat_asked = _flatten(before), _flatten(asked)
     return [
-        (name, flat_before.get(name), flat_asked.get(name))
-        for name in {**flat_before, **flat_asked}
-        if name not in _SETTINGS_OF_THE_MACHINE and flat_before.get(name) != flat_asked.get(name)
+        f"- {name}: {reprlib.repr(before.get(name))} there, {reprlib.repr(now.get(name))} now"
+        for name in {**before, **now}
+        if name not in _MAY_DIFFER and before.get(name) != now.get(name)
     ]
 
 

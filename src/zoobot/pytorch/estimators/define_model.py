@@ -88,7 +88,9 @@ class ZoobotTree(L.LightningModule):
         settings = self.settings
         parameters = param_groups_weight_decay(self, settings.weight_decay)
         optimizer_class = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
-        optimizer = optimizer_class(parameters, lr=settings.learning_rate)
+        # Lightning cannot clip gradients that a fused optimiser unscales itself, as it does in float16
+        fused = settings.precision != "16-mixed"
+        optimizer = optimizer_class(parameters, lr=settings.learning_rate, fused=fused)
         if settings.schedule == "constant":
             return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -75,7 +75,7 @@ def predict(
     _refuse_columns_that_cannot_travel(galaxies, described)
     travelling = _add_split(galaxies.table, described)
     inputs = {"model": described.describe()["weights_sha256"], "catalog": galaxies.checksum()}
-    folder = open_run(output, "predict", settings, inputs)
+    folder = open_run(output, "predict", settings, inputs, makes="part-*.parquet")
     device = find_device(settings.device)
     estimator = estimator.to(device).eval()
     starts = range(0, len(galaxies), settings.part_size)

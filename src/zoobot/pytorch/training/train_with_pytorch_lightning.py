@@ -100,7 +100,8 @@ def train(
         checksum = galaxies.checksum()
     L.seed_everything(settings.seed, verbose=False)
     model = ZoobotTree(tree, settings, encoder)
-    run = open_run(output, "train", settings, {"catalog": checksum, "schema": tree.to_dict()})
+    inputs = {"catalog": checksum, "schema": tree.to_dict()}
+    run = open_run(output, "train", settings, inputs, makes="checkpoints/*.ckpt")
     model_folder = run / "model"
     if (model_folder / "config.json").is_file():
         logger.info("'%s' is already trained.", run)
