@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import torch
 from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
@@ -41,7 +40,6 @@ def rate(name: str, make: Callable[[Path, int], object], paths: list[Path]) -> N
 
 def main(folder: Path) -> None:
     paths = sorted(folder.glob("*.jpg"))[:500]
-    cv2.setNumThreads(1)
     torch.set_num_threads(1)
     print(f"{len(paths)} images, greyscale to {ADJUSTMENTS.image_size} pixels")
     rate("read", lambda path, row: read_image(path), paths)

@@ -37,7 +37,7 @@ class CatalogSettings(Settings):
     """How a catalog's votes are read."""
 
     min_votes: int = Field(0, ge=0)
-    """Leave out galaxies with fewer votes than this on the first question that everybody is asked."""
+    """Leave out galaxies with fewer votes than this for every question that is asked of everybody."""
     fill_missing_votes: bool = False
     """Read blank votes as 0, as in catalogs joined from several campaigns."""
     weighted_votes: bool = False
@@ -53,11 +53,13 @@ class CatalogCheckSettings(CatalogSettings):
 
 PRESETS: dict[str, dict[str, Any]] = {
     "laptop": {},
-    # Walmsley et al. 2022, MNRAS 509, 3966, section 4
+    # Walmsley et al. 2022, MNRAS 509, 3966, section 4: any 224 x 224 of an image reduced to 300 x 300 pixels
     "decals": {
         "architecture": "efficientnet_b0",
         "image_size": 224,
         "crop_bounds": (0.7467, 0.7467),
+        "max_shift": 0.1267,
+        "aspect_bounds": (1.0, 1.0),
         "batch_size": 128,
         "epochs": 200,
         "optimizer": "adam",
@@ -110,14 +112,14 @@ class TrainSettings(CatalogSettings):
     """Smallest and largest concentration; published models have 1 101."""
     split: tuple[Fraction, Fraction, Fraction] = (0.7, 0.1, 0.2)
     """Fractions of galaxies for training, validation and test."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the split, the weights and every random view."""
     workers: int | None = Field(None, ge=0)
-    """Processes that read images; by default none without a GPU, else one per core, 8 at most."""
+    """Processes that read images; by default one per core, 8 at most, with a CUDA GPU, else none."""
     device: Device = "auto"
     """Where to train."""
     devices: int = Field(1, ge=1)
-    """Number of GPUs on each machine."""
+    """Number of GPUs of this machine."""
     precision: Precision = "32"
     """Arithmetic of the encoder; the loss is always float32."""
     on_bad_image: Literal["stop", "drop"] = "stop"
@@ -169,7 +171,7 @@ class PredictSettings(Settings):
     part_size: int = Field(10_000, ge=1)
     """Galaxies in one Parquet file; also how many are held in memory."""
     workers: int | None = Field(None, ge=0)
-    """Processes that read images; by default none without a GPU, else one per core, 8 at most."""
+    """Processes that read images; by default one per core, 8 at most, with a CUDA GPU, else none."""
     device: Device = "auto"
     """Where to predict."""
     precision: Precision = "32"
@@ -198,7 +200,7 @@ class DemoSettings(Settings):
     """Decision tree of the simulated volunteers."""
     epochs: int = Field(16, ge=1)
     """Passes over the training galaxies."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the galaxies, the volunteers and the training."""
 
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from zoobot.config import PredictSettings
-from zoobot.errors import CatalogError, ImageError, OutputError
+from zoobot.errors import CatalogError, ImageError, ModelError, OutputError
+from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.shared.adjustments import adjust
 from zoobot.shared.images import read_image
@@ -102,3 +103,23 @@ def test_a_column_of_mixed_values_is_refused_before_predicting(trained, simulate
     with pytest.raises(CatalogError, match="has a column of mixed values"):
         predict(trained.folder, table, tmp_path / "P")
     assert not (tmp_path / "P").exists()
+
+
+def test_another_model_as_loaded_is_refused(trained, simulated, tiny, tmp_path):
+    other = ZoobotTree(trained.model.schema, tiny)
+    with pytest.raises(ModelError, match="given as 'loaded' is not that of"):
+        predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", loaded=other)
+
+
+def test_a_new_travelling_column_is_another_run(trained, simulated, tmp_path):
+    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str}).head(3)
+    table["file_loc"] = [str(simulated / file_loc) for file_loc in table["file_loc"]]
+    predict(trained.folder, table, tmp_path / "P")
+    with pytest.raises(OutputError, match="- catalog:"):
+        predict(trained.folder, table.assign(redshift=0.1), tmp_path / "P")
+
+
+def test_predictions_that_are_not_numbers_are_refused(trained, simulated, tmp_path, monkeypatch):
+    monkeypatch.setattr(ZoobotTree, "forward", lambda self, images: torch.full((len(images), 30), torch.nan))
+    with pytest.raises(ModelError, match="concentrations that are not numbers"):
+        predict(trained.folder, simulated / "catalog.csv", tmp_path / "P")

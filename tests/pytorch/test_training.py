@@ -57,8 +57,8 @@ def test_the_model_folder_holds_everything_and_loads(trained):
 def test_losses_of_every_question_are_logged(trained):
     log = pd.read_csv(trained.folder.parent / "logs" / "version_0" / "metrics.csv")
     for question in get_schema("gz2").questions:
-        assert log[f"train/{question.text}"].notna().sum() == TINY["epochs"]
-        assert log[f"validation/{question.text}"].notna().sum() == TINY["epochs"]
+        assert log[f"train/question/{question.text}"].notna().sum() == TINY["epochs"]
+        assert log[f"validation/question/{question.text}"].notna().sum() == TINY["epochs"]
 
 
 def test_a_finished_run_is_not_trained_again(trained, simulated, tiny):
@@ -123,6 +123,58 @@ def test_ctrl_c_in_training_is_a_keyboard_interrupt(simulated, tiny, tmp_path, m
     assert train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny).metrics["history"]["epoch"] == [1, 2]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_that_goes_on_sees_what_an_uninterrupted_one_sees(simulated, tmp_path, monkeypatch, workers):
+    seen, step = [], ZoobotTree.training_step
+
+    def record(self, batch, batch_idx):
+        seen.append((self.trainer.current_epoch, batch[0].sum().item()))
+        if (self.trainer.current_epoch, batch_idx) == stop_at:
+            raise RuntimeError("stopped")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(ZoobotTree, "training_step", record)
+    settings = TrainSettings(**{**TINY, "workers": workers})
+    stop_at = None
+    train(simulated / "catalog.csv", "gz2", tmp_path / "WHOLE", settings)
+    whole = [views for views in seen if views[0] == 1]
+    stop_at = (1, 0)
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", settings)
+    stop_at = None
+    seen.clear()
+    train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", settings)
+    assert seen == whole
+
+
+def test_a_moved_run_is_refused(simulated, tmp_path, monkeypatch):
+    def stop(self, batch, batch_idx):
+        if self.trainer.current_epoch == 1:
+            raise RuntimeError("stopped")
+        return step(self, batch, batch_idx)
+
+    step = ZoobotTree.training_step
+    monkeypatch.setattr(ZoobotTree, "training_step", stop)
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", TrainSettings(**TINY))
+    (tmp_path / "RUN").rename(tmp_path / "MOVED")
+    with pytest.raises(OutputError, match=r"(?s)MOVED' was begun in '.*RUN'. Move it back"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "MOVED", TrainSettings(**TINY))
+
+
+def test_a_diverged_training_is_no_success(simulated, tmp_path, monkeypatch):
+    monkeypatch.setattr(ZoobotTree, "forward", lambda self, images: self.head(self.encoder(images / 255)) * torch.nan)
+    with pytest.raises(ModelError, match=r"diverged: the validation loss is not a number.*--learning-rate"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", TrainSettings(**{**TINY, "epochs": 1}))
+    assert not (tmp_path / "RUN" / "model").exists()
+
+
+def test_mixed_precision(simulated, tmp_path):
+    settings = TrainSettings(**{**TINY, "epochs": 1, "precision": "bf16-mixed"})
+    trained = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", settings)
+    assert np.isfinite(trained.metrics["validation_loss"])
+
+
 class OwnData(L.LightningDataModule):
     def train_dataloader(self):
         rng = torch.Generator().manual_seed(0)
@@ -142,6 +194,20 @@ def test_own_data_and_own_encoder(simulated, tiny, tmp_path):
     assert torch.equal(loaded(images), trained.model(images))
     predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", loaded=loaded)
     assert set(read_predictions(tmp_path / "P").table["model_split"]) == {""}
+
+
+def test_own_data_needs_validation(tiny, tmp_path):
+    class NoValidation(L.LightningDataModule):
+        train_dataloader = OwnData.train_dataloader
+
+    with pytest.raises(SettingError, match="NoValidation has no val_dataloader"):
+        train(NoValidation(), "gz2", tmp_path / "RUN", tiny)
+
+
+def test_another_encoder_is_another_run(tiny, tmp_path):
+    train(OwnData(), "gz2", tmp_path / "RUN", tiny, encoder=own_encoder())
+    with pytest.raises(OutputError, match="- encoder:"):
+        train(OwnData(), "gz2", tmp_path / "RUN", tiny)
 
 
 @pytest.mark.parametrize("batch_size", [1, 1000])
@@ -175,6 +241,10 @@ def with_bad_images(simulated, tmp_path):
 def test_unreadable_images_stop_training_before_the_first_epoch(with_bad_images, tiny, tmp_path):
     with pytest.raises(ImageError, match=r"(?s)2 of 60 images cannot be read:.*truncated.jpg.*missing.jpg.*drop"):
         train(with_bad_images, "gz2", tmp_path / "RUN", tiny)
+    dropping = TrainSettings(**{**TINY, "epochs": 1, "on_bad_image": "drop"})
+    train(with_bad_images, "gz2", tmp_path / "RUN", dropping)
+    assert pd.read_csv(tmp_path / "RUN" / "rejected.csv")["id_str"].tolist() == ["sim_000004", "sim_000009"]
+    assert "2 of 60 images" in (tmp_path / "RUN" / "log.txt").read_text()
 
 
 def test_unreadable_images_can_be_dropped(with_bad_images, tmp_path, caplog):
@@ -182,7 +252,7 @@ def test_unreadable_images_can_be_dropped(with_bad_images, tmp_path, caplog):
     trained = train(with_bad_images, "gz2", tmp_path / "RUN", settings)
     counts = json.loads((trained.folder / "config.json").read_text())["split"]["galaxies"]
     assert sum(counts.values()) == 58
-    assert "Left out 2 galaxies" in caplog.text
+    assert "2 of 60 images cannot be read; their galaxies are left out" in caplog.text
 
 
 def test_out_of_memory_names_the_batch_size(simulated, tiny, tmp_path, monkeypatch):

@@ -5,38 +5,34 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import cv2
 import torch
 
 from zoobot.errors import DeviceMemoryError, SettingError
 
 
-def find_device(device: str) -> torch.device:
-    """The torch device of `auto`, `cpu`, `gpu` or `mps`; `SettingError` where this machine has none."""
+def find_device(device: str, devices: int = 1) -> torch.device:
+    """The torch device of `auto`, `cpu`, `gpu` or `mps`; `SettingError` where this machine has none, or too few."""
     if device == "auto":
         device = "gpu" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     available = {"cpu": True, "gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not available[device]:
         found = ", ".join(name for name, there in available.items() if there)
         raise SettingError(f"--device {device}: torch finds no such device on this machine. It has: {found}.")
+    if device == "gpu" and devices > torch.cuda.device_count():
+        raise SettingError(f"--devices {devices}: this machine has {torch.cuda.device_count()} GPUs.")
     return torch.device("cuda" if device == "gpu" else device)
 
 
 def count_workers(workers: int | None, device: str) -> int:
-    """Processes that read images. On a CPU none by default: the model itself keeps every core busy."""
+    """Processes that read images. Without a CUDA GPU none by default: the model itself keeps every core busy."""
     if workers is not None:
         return workers
-    return 0 if find_device(device).type == "cpu" else min(count_cores(), 8)
+    return min(count_cores(), 8) if find_device(device).type == "cuda" else 0
 
 
 def count_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def prepare_worker(worker: int) -> None:
-    """One thread in each reading process: they share the cores already."""
-    cv2.setNumThreads(1)
 
 
 @contextmanager
@@ -45,7 +41,5 @@ def explain_out_of_memory(batch_size: int) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise DeviceMemoryError(
-            f"The GPU's memory does not hold a batch of {batch_size} images. Try --batch-size {max(1, batch_size // 2)}"
-            ", or a smaller --image-size or --architecture."
-        ) from error
+        remedy = f"Try --batch-size {batch_size // 2}." if batch_size > 1 else "It needs a smaller model or image size."
+        raise DeviceMemoryError(f"The GPU's memory does not hold a batch of {batch_size} images. {remedy}") from error

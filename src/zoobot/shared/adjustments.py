@@ -32,9 +32,9 @@ class Adjustments:
 
     image_size: int
     color: bool = False
-    crop_bounds: tuple[float, float] = (0.7, 0.8)
-    max_shift: float = 0.05
-    aspect_bounds: tuple[float, float] = (0.9, 1.1)
+    crop_bounds: tuple[float, float] = (1.0, 1.0)
+    max_shift: float = 0.0
+    aspect_bounds: tuple[float, float] = (1.0, 1.0)
 
     @property
     def channels(self) -> int:

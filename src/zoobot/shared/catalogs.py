@@ -6,6 +6,7 @@ evaluation, one column of vote counts per answer, named as in the schema. Other 
 
 import hashlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Catalog:
     @property
     def file_locs(self) -> list[str]:
         """Absolute path of each image."""
-        return [str(self.folder / file_loc) for file_loc in self.table["file_loc"]]
+        return [os.path.join(self.folder, file_loc) for file_loc in self.table["file_loc"]]
 
     @property
     def votes(self) -> npt.NDArray[np.float64]:
@@ -71,11 +72,14 @@ class Catalog:
         return Catalog(table, self.folder, self.schema, self.source)
 
     def checksum(self) -> str:
-        """SHA-256 of ids, image paths and votes: tells whether two catalogs train the same model."""
-        names = pd.util.hash_pandas_object(self.table[["id_str", "file_loc"]], index=False).to_numpy()
-        checksum = hashlib.sha256(names.tobytes())
-        if self.schema is not None:
-            checksum.update("\n".join(self.schema.label_cols).encode() + self.votes.tobytes())
+        """SHA-256 of what a run depends on: ids, image paths and votes; without a schema, every column."""
+        if self.schema is None:
+            checksum = hashlib.sha256(pd.util.hash_pandas_object(self.table, index=False).to_numpy().tobytes())
+            checksum.update("\n".join(map(str, self.table.columns)).encode())
+        else:
+            checksum = hashlib.sha256("\n".join([*self.id_str, *self.schema.label_cols]).encode())
+            checksum.update(self.votes.tobytes())
+        checksum.update("\n".join(self.file_locs).encode())
         return checksum.hexdigest()
 
 
@@ -217,6 +221,9 @@ def _read_with_astropy(file: Path, table_format: str) -> pd.DataFrame:
         table = Table.read(file, format=table_format)
     table.convert_bytestring_to_unicode()
     flat = [name for name in table.colnames if table[name].ndim == 1]
+    if len(flat) < len(table.colnames):
+        nested = [name for name in table.colnames if name not in flat]
+        logger.warning("Left out columns of '%s' that hold several values per row: %s.", file, _quote(nested))
     frame: pd.DataFrame = table[flat].to_pandas()
     return frame
 
@@ -311,17 +318,16 @@ def _find_text(votes: "pd.Series[Any]") -> Any:
 def _leave_out_few_votes(catalog: Catalog, schema: Schema, settings: CatalogSettings) -> Catalog:
     if not settings.min_votes:
         return catalog
-    first = next(question for question in schema.questions if question.always_asked)
-    enough = catalog.votes[:, first.slice].sum(axis=1) >= settings.min_votes
+    first_questions = [question for question in schema.questions if question.always_asked]
+    totals = np.stack([catalog.votes[:, question.slice].sum(axis=1) for question in first_questions])
+    enough = totals.max(axis=0) >= settings.min_votes
+    asked = " or ".join(f"'{question.text}'" for question in first_questions)
     if not enough.any():
         raise CatalogError(
-            f"No galaxy of the catalog {catalog.source} has {settings.min_votes} votes for '{first.text}'. "
-            "Lower --min-votes."
+            f"No galaxy of the catalog {catalog.source} has {settings.min_votes} votes for {asked}. Lower --min-votes."
         )
-    logger.info(
-        "Left out %s of %s galaxies with fewer than %s votes for '%s'.",
-        f"{(~enough).sum():,}", f"{len(enough):,}", settings.min_votes, first.text,
-    )  # fmt: skip
+    left_out = f"{(~enough).sum():,} of {len(enough):,} galaxies"
+    logger.info("Left out %s with fewer than %s votes for %s.", left_out, settings.min_votes, asked)
     return catalog.rows(enough)
 
 

@@ -20,6 +20,9 @@ from zoobot.errors import ImageError
 
 ImageArray = npt.NDArray[np.uint8]
 
+# Images are small, readers are many, and OpenCV's own threads would hang the processes that a data loader forks.
+cv2.setNumThreads(1)
+
 MAX_PIXELS = 100_000_000
 # An intact file ends in its format's end marker. OpenCV fills what a truncated file lacks with grey and says nothing.
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}

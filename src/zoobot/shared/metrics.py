@@ -126,6 +126,7 @@ class Evaluation:
         fractions: `(galaxy, answer)`, the predicted vote fractions of those galaxies.
         kinds: `(galaxy,)`, the kind of each.
         counts: how many galaxies were left out, and why.
+        n_unknown: how many of the held-out galaxies were not in the model's own catalog at all.
         model: the description of the model.
     """
 
@@ -135,6 +136,7 @@ class Evaluation:
     fractions: FloatArray
     kinds: npt.NDArray[np.str_]
     counts: dict[str, int]
+    n_unknown: int
     model: dict[str, Any]
     settings: EvaluateSettings
 
@@ -142,6 +144,7 @@ class Evaluation:
         return {
             "scores": {kind: scores.to_dict() for kind, scores in self.scores.items()},
             "left_out": self.counts,
+            "held_out_but_not_in_the_training_catalog": self.n_unknown,
             "weights_sha256": self.model["weights_sha256"],
         }
 
@@ -155,6 +158,10 @@ class Evaluation:
                 lines.append(f"  loss per galaxy, {name}: {loss}{against}")
             for name, error in scores.error.items():
                 lines.append(f"  mean absolute error of vote fractions, {name}: {error}")
+        if self.n_unknown:
+            lines.append(
+                f"of the held-out galaxies, {self.n_unknown:,} were not in the model's training catalog at all"
+            )
         lines += [f"left out: {count:,} galaxies {reason}" for reason, count in self.counts.items() if count]
         return "\n".join(lines)
 
@@ -187,7 +194,8 @@ def evaluate(
         )
     votes_catalog = load_catalog(catalog, predictions.schema, settings)
     rows, predicted_rows = _join(votes_catalog, predictions)
-    kinds = _find_kinds(predictions.table[SPLIT_COLUMN].to_numpy(dtype=object)[predicted_rows], predictions)
+    splits = predictions.table[SPLIT_COLUMN].to_numpy(dtype=object)[predicted_rows]
+    kinds = _find_kinds(splits, predictions)
     chosen = np.isin(kinds, [HELD_OUT, NOT_RECORDED]) | settings.include_seen
     if not chosen.any():
         raise PredictionError(
@@ -210,7 +218,10 @@ def evaluate(
         "with predictions but not in the catalog, or with too few votes there": len(predictions.table) - len(rows),
     }
     fractions = predictions.vote_fractions[predicted_rows[chosen]]
-    return Evaluation(scores, scored, predictions.schema, fractions, kinds_scored, counts, predictions.model, settings)
+    n_unknown = int(((kinds == HELD_OUT) & (splits == "")).sum())
+    return Evaluation(
+        scores, scored, predictions.schema, fractions, kinds_scored, counts, n_unknown, predictions.model, settings
+    )
 
 
 def _join(catalog: Catalog, predictions: Predictions) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -24,6 +24,8 @@ from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.schemas import Schema
 
 WEIGHTS = "weights.safetensors"
+_CONFIG = ("framework", "architecture", "settings", "versions", "split")
+_METRICS = ("best_epoch", "validation_loss", "validation_loss_of_baselines", "baselines", "history")
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def write_model_folder(
 ) -> None:
     """Write everything but the weights into an existing folder."""
     for name, content in {"config.json": config, "schema.json": schema.to_dict(), "metrics.json": metrics}.items():
-        write_atomically(path / name, json.dumps(content, indent=2) + "\n")
+        write_atomically(path / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
     galaxies.to_parquet(path / "galaxies.parquet", index=False)
     write_atomically(path / "README.md", _model_card(schema, config, metrics))
 
@@ -75,6 +77,9 @@ def read_model_folder(folder: str | Path) -> ModelFolder:
         galaxies = pd.read_parquet(path / "galaxies.parquet")
     except (OSError, ValueError) as error:
         raise ModelError(f"The model folder '{folder}' is damaged: {error}") from error
+    lacking = [key for key in _CONFIG if key not in config] + [key for key in _METRICS if key not in metrics]
+    if lacking:
+        raise ModelError(f"The model folder '{folder}' is damaged: its JSON files lack {', '.join(lacking)}.")
     return ModelFolder(path, Schema.from_dict(tree), config, metrics, galaxies)
 
 

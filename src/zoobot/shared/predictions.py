@@ -6,10 +6,10 @@ samples of the expected vote fraction). The schema and the model's description a
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from zoobot.errors import PredictionError
 from zoobot.shared import dirichlet
+from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.schemas import Schema
 
 SPLIT_COLUMN = "model_split"
@@ -91,9 +92,9 @@ def write_part(
         table = table.append_column(f"{label}_fraction", pa.array(fractions[:, position]))
     record = {"schema": schema.to_dict(), "model": dict(model), "rejected": list(rejected)}
     metadata = {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(record).encode()}
-    temporary = path.with_name(f".{path.name}.partial")
-    pq.write_table(table.replace_schema_metadata(metadata), temporary)
-    os.replace(temporary, path)
+    buffer = BytesIO()
+    pq.write_table(table.replace_schema_metadata(metadata), buffer)
+    write_atomically(path, buffer.getvalue())
 
 
 def read_rejected(path: Path) -> list[tuple[str, str, str]]:
@@ -134,9 +135,7 @@ def write_csv(folder: Path) -> Path:
         columns=[f"{label}_concentration" for label in predictions.label_cols],
     )
     path = folder / "predictions.csv"
-    temporary = path.with_name(f".{path.name}.partial")
-    pd.concat([predictions.table, concentrations], axis=1).to_csv(temporary, index=False)
-    os.replace(temporary, path)
+    write_atomically(path, pd.concat([predictions.table, concentrations], axis=1).to_csv(index=False))
     return path
 
 

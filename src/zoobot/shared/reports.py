@@ -164,13 +164,13 @@ def _build_gallery(evaluation: Evaluation) -> list[dict[str, Any]]:
     n_galaxies = len(evaluation.catalog)
     rng = np.random.default_rng(evaluation.settings.seed)
     rows = np.sort(rng.permutation(n_galaxies)[: evaluation.settings.gallery])
-    votes = evaluation.catalog.votes
+    votes, file_locs = evaluation.catalog.votes, evaluation.catalog.file_locs
     observed = dirichlet.vote_fractions(votes, evaluation.schema.question_index_groups)
     return [
         {
             "id_str": evaluation.catalog.table["id_str"][row],
             "seen": evaluation.kinds[row] == SEEN,
-            "image": _thumbnail(evaluation.catalog.file_locs[row]),
+            "image": _thumbnail(file_locs[row]),
             "questions": [
                 {
                     "text": question.text,
@@ -192,13 +192,11 @@ def _build_gallery(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def _most_reached_questions(schema: Schema, votes: np.ndarray[Any, Any], most: int = 2) -> Sequence[Question]:
-    """The first question, and of the others the one with most votes that not everybody is asked."""
+    """Of the questions that everybody is asked the one with most votes, and of the others those with most votes."""
     totals = {question.text: votes[question.slice].sum() for question in schema.questions}
-    first = next(question for question in schema.questions if question.always_asked)
-    others = sorted(
-        (question for question in schema.questions if not question.always_asked and totals[question.text] > 0),
-        key=lambda question: -totals[question.text],
-    )
+    by_votes = sorted(schema.questions, key=lambda question: -totals[question.text])
+    first = next(question for question in by_votes if question.always_asked)
+    others = [question for question in by_votes if not question.always_asked and totals[question.text] > 0]
     return [first, *others[: most - 1]]
 
 

@@ -1,11 +1,13 @@
 """Folders that a verb writes: what was asked for is recorded first, and another run never overwrites it."""
 
 import json
+import logging
 import os
 import platform
 import reprlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,12 +18,18 @@ from zoobot.config import Settings
 from zoobot.errors import OutputError
 
 RECORD = "run.json"
-# What does not change the numbers that a run makes: it may go on elsewhere, or leave out an image that stopped it.
-_MAY_DIFFER = {"workers", "device", "devices", "on_bad_image"}
+# A run may go on with another device or other reading processes.
+_MAY_DIFFER = frozenset({"workers", "device"})
 
 
 def open_run(
-    output: str | Path, verb: str, settings: Settings, inputs: Mapping[str, Any], makes: str = "[!.]*"
+    output: str | Path,
+    verb: str,
+    settings: Settings,
+    inputs: Mapping[str, Any],
+    *,
+    makes: str = "[!.]*",
+    may_differ: frozenset[str] = frozenset(),
 ) -> Path:
     """Make the folder of a run, or go on with the same run.
 
@@ -32,29 +40,52 @@ def open_run(
         inputs: what else the result depends on, such as checksums.
         makes: a pattern of the files that a run makes. A run that made none yet (it failed at the start, say) gives
             way to another.
+        may_differ: settings that do not change what is already made.
 
     Raises:
-        OutputError: the folder holds something else; the message shows the difference.
+        OutputError: the folder holds something else, and the message shows the difference; or it cannot be written.
     """
     folder = Path(output)
     asked = {"verb": verb, "settings": settings.model_dump(mode="json"), "inputs": dict(inputs)}
     asked = json.loads(json.dumps(asked))
-    if (folder / RECORD).is_file():
-        differences = _find_differences(folder, asked)
-        if not differences:
-            return folder
-        if any(path.name != RECORD for path in folder.glob(makes)):
-            raise OutputError(
-                f"'{folder}' holds another run:\n" + "\n".join(differences) + "\nChoose another output folder, or "
-                "repeat the command that made it to go on with that run."
-            )
-    # Hidden files do not count: another process of the same run may be writing its record right now.
-    elif folder.exists() and (not folder.is_dir() or any(not path.name.startswith(".") for path in folder.iterdir())):
-        raise OutputError(f"'{folder}' exists and is no run of zoobot. Choose an empty or a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    record = {**asked, "versions": versions(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    try:
+        foreign = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
+        if (folder / RECORD).is_file():
+            differences = _find_differences(folder, asked, _MAY_DIFFER | may_differ)
+            if not differences:
+                return folder
+            if any(path.name != RECORD for path in folder.glob(makes)):
+                raise OutputError(
+                    f"'{folder}' holds another run:\n" + "\n".join(differences) + "\nChoose another output folder, or "
+                    "repeat the command that made it to go on with that run."
+                )
+        elif foreign:
+            raise OutputError(f"'{folder}' exists and is no run of zoobot. Choose an empty or a new folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        record = {**asked, "versions": versions(), "started": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_atomically(folder / RECORD, json.dumps(record, indent=2) + "\n")
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"The output folder '{folder}' cannot be written: {error.strerror}.") from error
     return folder
+
+
+@contextmanager
+def logged_to(path: Path) -> Iterator[None]:
+    """Append what zoobot logs meanwhile to a file of the run folder, with the time of each line."""
+    ours = logging.getLogger("zoobot")
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    level = ours.level
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        ours.setLevel(level)
+        ours.removeHandler(handler)
+        handler.close()
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -85,7 +116,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _find_differences(folder: Path, asked: Mapping[str, Any]) -> list[str]:
+def _find_differences(folder: Path, asked: Mapping[str, Any], may_differ: frozenset[str]) -> list[str]:
     """One line for each setting or input that the recorded run had otherwise."""
     try:
         recorded = json.loads((folder / RECORD).read_text())
@@ -95,7 +126,7 @@ def _find_differences(folder: Path, asked: Mapping[str, Any]) -> list[str]:
     return [
         f"- {name}: {reprlib.repr(before.get(name))} there, {reprlib.repr(now.get(name))} now"
         for name in {**before, **now}
-        if name not in _MAY_DIFFER and before.get(name) != now.get(name)
+        if name not in may_differ and before.get(name) != now.get(name)
     ]
 
 

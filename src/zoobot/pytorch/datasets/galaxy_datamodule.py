@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from zoobot.config import TrainSettings
 from zoobot.errors import CatalogError
 from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset
-from zoobot.pytorch.devices import count_workers, find_device, prepare_worker
+from zoobot.pytorch.devices import count_workers, find_device
 from zoobot.shared.catalogs import SPLITS, Catalog, split_by_galaxy
 from zoobot.shared.schemas import Schema
 
@@ -30,6 +30,8 @@ class GalaxyDataModule(L.LightningDataModule):
         super().__init__()
         self.schema = schema
         self.settings = settings
+        self.first_epoch = 0
+        """Where a run that goes on begins."""
         split = split_by_galaxy(catalog.id_str, settings.split, settings.seed)
         self.catalogs = {name: catalog.rows(split == name) for name in SPLITS}
         self.galaxies = pd.DataFrame({"id_str": catalog.id_str, "split": split.astype(object)})
@@ -42,7 +44,7 @@ class GalaxyDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> GalaxyLoader:
         dataset = self._dataset("train")
-        order = EpochOrder(len(dataset), self.settings.seed)
+        order = EpochOrder(len(dataset), self.settings.seed, self.first_epoch)
         return self._loader(dataset, batch_sampler=EvenBatches(order, self.settings.batch_size))
 
     def val_dataloader(self) -> GalaxyLoader:
@@ -60,7 +62,6 @@ class GalaxyDataModule(L.LightningDataModule):
             dataset,
             num_workers=workers,
             persistent_workers=workers > 0,
-            worker_init_fn=prepare_worker,
             pin_memory=find_device(self.settings.device).type == "cuda",
             **batching,  # type: ignore[arg-type]
         )

@@ -72,12 +72,13 @@ class ImageDataset(Dataset[tuple[int, Tensor | str]]):
 class EpochOrder(Sampler[RandomView]):
     """Every galaxy once per epoch, in an order that follows from the seed and the epoch.
 
-    With several processes each takes its share; the shares are of one length.
+    With several processes each takes its share; the shares are of one length. A run that goes on begins with
+    `first_epoch`: Lightning asks for the first batches before it sets the epoch.
     """
 
-    def __init__(self, n_galaxies: int, seed: int) -> None:
+    def __init__(self, n_galaxies: int, seed: int, first_epoch: int = 0) -> None:
         self.n_galaxies, self.seed = n_galaxies, seed
-        self._epoch = 0
+        self._epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch."""

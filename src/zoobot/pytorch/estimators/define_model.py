@@ -88,9 +88,8 @@ class ZoobotTree(L.LightningModule):
         settings = self.settings
         parameters = param_groups_weight_decay(self, settings.weight_decay)
         optimizer_class = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[settings.optimizer]
-        # Lightning cannot clip gradients that a fused optimiser unscales itself, as it does in float16
-        fused = settings.precision != "16-mixed"
-        optimizer = optimizer_class(parameters, lr=settings.learning_rate, fused=fused)
+        # In mixed precision Lightning cannot clip gradients that a fused optimiser unscales by itself
+        optimizer = optimizer_class(parameters, lr=settings.learning_rate, fused=settings.precision == "32")
         if settings.schedule == "constant":
             return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -104,7 +103,7 @@ class ZoobotTree(L.LightningModule):
         loss = per_question.sum(dim=1).mean()
         logged: dict[str, Tensor] = {f"{stage}/loss": loss}
         for question, question_loss in zip(self.schema.questions, per_question.mean(dim=0), strict=True):
-            logged[f"{stage}/{question.text}"] = question_loss
+            logged[f"{stage}/question/{question.text}"] = question_loss
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(votes), sync_dist=True)
         self.log("loss", loss, prog_bar=True, logger=False, on_step=stage == "train", on_epoch=stage != "train")
         return loss

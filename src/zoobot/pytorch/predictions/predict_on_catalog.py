@@ -1,5 +1,6 @@
 """Predicting a catalog: images in, concentrations and vote fractions out, part by part."""
 
+import copy
 import logging
 import sys
 from collections.abc import Iterator
@@ -12,17 +13,18 @@ import pandas as pd
 import pyarrow as pa
 import torch
 from rich.progress import Progress
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from zoobot.config import PredictSettings
-from zoobot.errors import CatalogError, ImageError
+from zoobot.errors import CatalogError, ImageError, ModelError
 from zoobot.pytorch.datasets.galaxy_dataset import ImageDataset
-from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device, prepare_worker
+from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
 from zoobot.shared.catalogs import Catalog, load_catalog
-from zoobot.shared.model_folders import ModelFolder, read_model_folder
+from zoobot.shared.model_folders import WEIGHTS, ModelFolder, read_model_folder
 from zoobot.shared.predictions import SPLIT_COLUMN, read_rejected, write_csv, write_part
 from zoobot.shared.run_folders import open_run, write_atomically
 
@@ -61,21 +63,22 @@ def predict(
         catalog: a table with `id_str` and `file_loc`; every other column travels into the predictions.
         output: a folder, which gets `part-*.parquet` and `rejected.csv`; see `zoobot.shared.predictions`.
         settings: see `zoobot.config.PredictSettings`.
-        loaded: the model of that folder, for one with an encoder of your own; it is loaded from the folder otherwise.
+        loaded: the model of that folder, for one with an encoder of your own; otherwise it is loaded from the folder.
 
     Raises:
-        ModelError, CatalogError: the model folder or the catalog is at fault.
+        ModelError, CatalogError: the model folder or the catalog is at fault; `loaded` is not the folder's model.
         ImageError: an image cannot be read and `settings.on_bad_image` is `stop`.
         OutputError: `output` holds other predictions.
     """
     settings = settings or PredictSettings()
     described = read_model_folder(model)
-    estimator = load_model(model) if loaded is None else loaded
+    estimator = load_model(model) if loaded is None else _copy_of(loaded, described)
     galaxies = load_catalog(catalog, None)
     _refuse_columns_that_cannot_travel(galaxies, described)
     travelling = _add_split(galaxies.table, described)
     inputs = {"model": described.describe()["weights_sha256"], "catalog": galaxies.checksum()}
-    folder = open_run(output, "predict", settings, inputs, makes="part-*.parquet")
+    may_differ = frozenset({"on_bad_image"})
+    folder = open_run(output, "predict", settings, inputs, makes="part-*.parquet", may_differ=may_differ)
     device = find_device(settings.device)
     estimator = estimator.to(device).eval()
     starts = range(0, len(galaxies), settings.part_size)
@@ -126,6 +129,8 @@ def _predict_part(
         if len(rows):
             with torch.autocast(device.type, _AUTOCAST.get(settings.precision), settings.precision != "32"):
                 predicted = estimator(images.to(device, non_blocking=True))
+            if not predicted.isfinite().all():
+                raise ModelError("The model predicts concentrations that are not numbers. Try --precision 32.")
             concentrations[rows, :, 0] = predicted.float().cpu().numpy()
     return concentrations, problems
 
@@ -138,7 +143,6 @@ def _load_batches(
         ImageDataset(part.file_locs, estimator.settings.adjustments),
         batch_size=settings.batch_size,
         num_workers=workers,
-        worker_init_fn=prepare_worker,
         collate_fn=_collate_readable,
     )
 
@@ -148,6 +152,15 @@ def _collate_readable(batch: list[tuple[int, Tensor | str]]) -> tuple[list[int],
     images = [image for _, image in batch if isinstance(image, Tensor)]
     problems = {row: image for row, image in batch if isinstance(image, str)}
     return rows, torch.stack(images) if images else torch.empty(0), problems
+
+
+def _copy_of(loaded: ZoobotTree, described: ModelFolder) -> ZoobotTree:
+    """A copy, so that the caller's model stays on its device; only the folder's own model is accepted."""
+    weights = load_file(described.path / WEIGHTS)
+    own = loaded.state_dict()
+    if own.keys() != weights.keys() or any(not torch.equal(own[name].cpu(), weights[name]) for name in weights):
+        raise ModelError(f"The model given as 'loaded' is not that of '{described.path}': its weights differ.")
+    return copy.deepcopy(loaded)
 
 
 def _add_split(table: pd.DataFrame, described: ModelFolder) -> pd.DataFrame:

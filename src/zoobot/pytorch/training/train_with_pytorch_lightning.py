@@ -7,6 +7,7 @@ loss is the one that is kept and returned.
 """
 
 import logging
+import os
 import signal
 import sys
 import warnings
@@ -22,11 +23,13 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.progress import Progress
 from torch import nn
 
 from zoobot.config import TrainSettings
-from zoobot.errors import ImageError
+from zoobot.errors import ImageError, ModelError, OutputError, SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.devices import count_cores, explain_out_of_memory, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
@@ -36,7 +39,7 @@ from zoobot.shared.dirichlet import ConstantBaseline
 from zoobot.shared.images import find_unreadable
 from zoobot.shared.metrics import FREE_BASELINE, fit_baselines, galaxy_losses
 from zoobot.shared.model_folders import read_model_folder
-from zoobot.shared.run_folders import open_run
+from zoobot.shared.run_folders import logged_to, open_run, write_atomically
 from zoobot.shared.schemas import Schema, load_schema
 
 logger = logging.getLogger(__name__)
@@ -91,47 +94,64 @@ def train(
         DeviceMemoryError: a batch does not fit the GPU.
     """
     settings = settings or TrainSettings()
-    find_device(settings.device)
+    find_device(settings.device, settings.devices)
     tree = load_schema(schema)
+    inputs: dict[str, Any] = {"schema": tree.to_dict()}
+    if encoder is not None:
+        inputs["encoder"] = repr(encoder)
     if isinstance(catalog, L.LightningDataModule):
-        datamodule, checksum = catalog, type(catalog).__name__
+        _refuse_no_validation(catalog)
+        inputs["data"] = f"{type(catalog).__qualname__}({dict(catalog.hparams)})"
     else:
         galaxies = load_catalog(catalog, tree, settings)
-        checksum = galaxies.checksum()
+        inputs["catalog"] = galaxies.checksum()
     L.seed_everything(settings.seed, verbose=False)
     model = ZoobotTree(tree, settings, encoder)
-    inputs = {"catalog": checksum, "schema": tree.to_dict()}
     run = open_run(output, "train", settings, inputs, makes="checkpoints/*.ckpt")
-    model_folder = run / "model"
-    if (model_folder / "config.json").is_file():
-        logger.info("'%s' is already trained.", run)
-        return TrainedModel(load_model(model_folder, encoder), model_folder, read_model_folder(model_folder).metrics)
-    if not isinstance(catalog, L.LightningDataModule):
-        datamodule = GalaxyDataModule(_with_readable_images(galaxies, settings), tree, settings)
+    folder = run / "model"
+    if (folder / "config.json").is_file():
+        logger.warning("'%s' is already trained: its model is returned as it is.", run)
+        return TrainedModel(load_model(folder, encoder), folder, read_model_folder(folder).metrics)
+    with logged_to(run / "log.txt"):
+        if isinstance(catalog, L.LightningDataModule):
+            return _fit(model, catalog, run)
+        datamodule = GalaxyDataModule(_with_readable_images(galaxies, settings, run), tree, settings)
         _announce(datamodule)
-    return _fit(model, datamodule, run)
+        return _fit(model, datamodule, run)
 
 
 def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> TrainedModel:
+    last = run / "checkpoints" / "last.ckpt"
+    first_epoch = _find_first_epoch(last)
     baselines: dict[str, ConstantBaseline] = {}
     if isinstance(datamodule, GalaxyDataModule):
+        datamodule.first_epoch = first_epoch
         baselines = fit_baselines(datamodule.catalogs["train"].votes, model.schema)
         model.head.start_from(baselines[FREE_BASELINE].concentrations)
     with _quiet_lightning(), explain_out_of_memory(model.settings.batch_size):
         trainer = _build_trainer(model.settings, run)
-        last = run / "checkpoints" / "last.ckpt"
         try:
-            trainer.fit(model, datamodule, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+            trainer.fit(model, datamodule, ckpt_path=str(last) if first_epoch else None, weights_only=True)
+        except SIGTERMException:
+            raise
         except SystemExit as stop:  # Lightning's answer to Ctrl-C, after which it no longer listens to another
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt from stop
+    trainer.strategy.barrier()
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
     model.load_state_dict(checkpoint["state_dict"])
     model.cpu().eval()
     history = _read_history(run)
+    best_epoch = int(checkpoint["epoch"]) + 1
+    validation_loss = dict(zip(history["epoch"], history[VALIDATION_LOSS], strict=True))[best_epoch]
+    if validation_loss is None:
+        raise ModelError(
+            f"Training in '{run}' diverged: the validation loss is not a number. Start again in another folder with a "
+            "lower --learning-rate, or with --precision 32."
+        )
     metrics = {
-        "best_epoch": int(checkpoint["epoch"]) + 1,
-        "validation_loss": history[VALIDATION_LOSS][int(checkpoint["epoch"])],
+        "best_epoch": best_epoch,
+        "validation_loss": validation_loss,
         "validation_loss_of_baselines": _validation_losses(baselines, datamodule),
         "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
         "history": history,
@@ -141,7 +161,45 @@ def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> Tra
         galaxies = datamodule.galaxies
     if trainer.is_global_zero:
         save_model(model, run / "model", metrics=metrics, galaxies=galaxies)
+    trainer.strategy.barrier()
     return TrainedModel(model, run / "model", metrics)
+
+
+def _find_first_epoch(last: Path) -> int:
+    """The epoch at which the run goes on: 0 for a new one."""
+    if not last.is_file():
+        return 0
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    # Lightning would forget the best epoch of a run that was moved, and overwrite it with a worse one
+    for name, state in checkpoint["callbacks"].items():
+        if name.startswith("ModelCheckpoint") and Path(state["dirpath"]).resolve() != last.parent.resolve():
+            raise OutputError(
+                f"The run in '{last.parents[1]}' was begun in '{Path(state['dirpath']).parent}'. Move it back there to "
+                "go on with it, or start again in another folder."
+            )
+    return int(checkpoint["epoch"]) + 1
+
+
+def _refuse_no_validation(datamodule: L.LightningDataModule) -> None:
+    if type(datamodule).val_dataloader is L.LightningDataModule.val_dataloader:
+        raise SettingError(
+            f"{type(datamodule).__name__} has no val_dataloader. Training keeps the epoch with the best validation "
+            "loss, so give it one, with the same batches (images, votes)."
+        )
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its final name, then renames it.
+
+    Lightning's own goes through the system's temporary folder: from another disk, a kill can leave half a file.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.partial")
+        torch.save(checkpoint, temporary)
+        os.replace(temporary, target)
 
 
 def _build_trainer(settings: TrainSettings, run: Path) -> L.Trainer:
@@ -163,6 +221,7 @@ def _build_trainer(settings: TrainSettings, run: Path) -> L.Trainer:
         max_epochs=settings.epochs,
         gradient_clip_val=settings.gradient_clip,
         callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
         logger=CSVLogger(run, name="logs"),
         log_every_n_steps=1,
         use_distributed_sampler=False,  # EpochOrder shares out the galaxies
@@ -180,6 +239,8 @@ class EpochLines(Callback):
     """One line for each epoch in the log."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         metrics = trainer.callback_metrics
         logger.info(
             "Epoch %d of %s: training loss %.3f, validation loss %.3f",
@@ -190,26 +251,33 @@ class EpochLines(Callback):
         )
 
 
-def _with_readable_images(catalog: Catalog, settings: TrainSettings) -> Catalog:
-    """Read every image once; stop with all that cannot be read, or leave them out."""
-    workers = count_cores()
+def _with_readable_images(catalog: Catalog, settings: TrainSettings, run: Path) -> Catalog:
+    """Read every image once; stop at those that cannot be read, or leave them out. `rejected.csv` lists them."""
     with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("Checking images", total=len(catalog))
-        unreadable = find_unreadable(catalog.file_locs, settings.color, workers, lambda: progress.advance(task))
-    if not unreadable:
-        return catalog
-    reasons = "\n".join(f"- {reason}" for reason in unreadable.values())
-    if settings.on_bad_image == "stop":
-        raise ImageError(
-            f"{len(unreadable):,} of {len(catalog):,} images cannot be read:\n{reasons}\n"
-            "Mend or remove them, or leave their galaxies out with --on-bad-image drop."
+        unreadable = find_unreadable(catalog.file_locs, settings.color, count_cores(), lambda: progress.advance(task))
+    rows = list(unreadable)
+    rejected = catalog.table.loc[rows, ["id_str", "file_loc"]].assign(reason=list(unreadable.values()))
+    record = run / "rejected.csv"
+    listed = rejected.to_csv(index=False)
+    if _find_first_epoch(run / "checkpoints" / "last.ckpt") and record.read_text() != listed:
+        raise OutputError(
+            f"Other images can be read now than when the run in '{run}' was begun ('{record}' lists those that could "
+            "not). Restore them to go on with it, or start again in another folder."
         )
-    logger.warning("Left out %s galaxies whose images cannot be read:\n%s", f"{len(unreadable):,}", reasons)
-    readable = np.ones(len(catalog), bool)
-    readable[list(unreadable)] = False
-    if not readable.any():
-        raise ImageError(f"None of the {len(catalog):,} images can be read.")
-    return catalog.rows(readable)
+    write_atomically(record, listed)
+    if not rows:
+        return catalog
+    count = f"{len(rows):,} of {len(catalog):,} images cannot be read"
+    reasons = "\n".join(f"- {reason}" for reason in unreadable.values())
+    if settings.on_bad_image == "stop" or len(rows) == len(catalog):
+        raise ImageError(
+            f"{count}:\n{reasons}\n"
+            "Mend or remove them, or leave their galaxies out with --on-bad-image drop. A relative file_loc is "
+            f"relative to the folder '{catalog.folder}'. The list is also in '{record}'."
+        )
+    logger.warning("%s; their galaxies are left out:\n%s", count, reasons)
+    return catalog.rows(np.setdiff1d(np.arange(len(catalog)), rows))
 
 
 def _announce(datamodule: GalaxyDataModule) -> None:
@@ -230,13 +298,17 @@ def _validation_losses(baselines: dict[str, ConstantBaseline], datamodule: L.Lig
     }
 
 
-def _read_history(run: Path) -> dict[str, list[float]]:
-    """The training curve, one value per epoch, from the CSV logs of this run and of those that it continues."""
+def _read_history(run: Path) -> dict[str, list[Any]]:
+    """The training curve, one value per epoch, from the CSV logs of this run and of those that it continues.
+
+    None where there is no finite number.
+    """
     logs = sorted((run / "logs").glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
-    lines = pd.concat([pd.read_csv(log) for log in logs])
+    lines = pd.concat([pd.read_csv(log) for log in logs if log.stat().st_size])
     columns = ["train/loss", VALIDATION_LOSS]
-    by_epoch = lines.groupby("epoch")[columns].last()
-    return {"epoch": (by_epoch.index + 1).tolist()} | {name: by_epoch[name].tolist() for name in columns}
+    by_epoch = lines.reindex(columns=["epoch", *columns]).groupby("epoch")[columns].last()
+    finite = by_epoch.astype(object).where(np.isfinite(by_epoch), None)
+    return {"epoch": (by_epoch.index + 1).tolist()} | {name: finite[name].tolist() for name in columns}
 
 
 @contextmanager
