@@ -23,7 +23,7 @@ from zoobot.shared.catalogs import (
     split_by_galaxy,
     summarise,
 )
-from zoobot.shared.schemas import Schema
+from zoobot.shared.schemas import Schema, get_schema
 
 SCHEMA = Schema(
     {"smooth": ["_yes", "_no"], "bar": ["_strong", "_weak", "_no"]}, {"smooth": None, "bar": "smooth_no"}, "small"
@@ -67,7 +67,8 @@ def message_of(table, **settings):
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_format_reads_to_the_same_catalog(tmp_path, name):
+def test_every_format_reads_to_the_same_catalog(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     expected = load_catalog(make_table(), SCHEMA)
     WRITERS[name](make_table(), tmp_path / name)
     catalog = load_catalog(tmp_path / name, SCHEMA)
@@ -423,3 +424,20 @@ def test_checksum_changes_with_what_is_learned_from_and_nothing_else():
     others += [load_catalog(make_table().iloc[::-1], SCHEMA).checksum(), load_catalog(make_table(), None).checksum()]
     assert len({plain.checksum(), *others}) == 6
     assert isinstance(plain, Catalog)
+
+
+def test_min_votes_of_joined_campaigns_looks_at_each_campaign():
+    schema = get_schema("decals-all-campaigns-ortho")
+    table = pd.DataFrame(0, index=range(3), columns=schema.label_cols)
+    table.insert(0, "id_str", ["a", "b", "c"])
+    table.insert(1, "file_loc", "x.jpg")
+    table.loc[0, "smooth-or-featured-dr12_smooth"] = 5
+    table.loc[1, "smooth-or-featured-dr5_smooth"] = 5
+    assert load_catalog(table, schema, CatalogSettings(min_votes=3)).id_str == ["a", "b"]
+
+
+def test_columns_of_several_values_per_row_are_named(tmp_path, caplog):
+    table = Table({"id_str": ["a", "b"], "file_loc": ["1.png", "2.png"], "magnitudes": np.ones((2, 3))})
+    table.write(tmp_path / "c.fits")
+    assert "magnitudes" not in read_table(tmp_path / "c.fits")
+    assert "hold several values per row: 'magnitudes'" in caplog.text

@@ -122,7 +122,7 @@ def test_interrupted_writing_leaves_no_part(tmp_path, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoobot.shared.predictions.os.replace", fail)
+    monkeypatch.setattr("zoobot.shared.run_folders.os.replace", fail)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path, draw(2))
     with pytest.raises(PredictionError, match="There are no predictions in"):

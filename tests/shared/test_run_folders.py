@@ -1,12 +1,13 @@
 """The same run goes on; another one, or a folder of something else, is never written over."""
 
 import json
+import logging
 
 import pytest
 
 from zoobot.config import EvaluateSettings, TrainSettings
 from zoobot.errors import OutputError
-from zoobot.shared.run_folders import open_run, replace_folder, versions, write_atomically
+from zoobot.shared.run_folders import logged_to, open_run, replace_folder, versions, write_atomically
 
 
 def test_new_run_records_what_was_asked_for(tmp_path):
@@ -133,3 +134,17 @@ def test_folder_is_replaced(tmp_path):
     assert not (tmp_path / "new").exists()
     replace_folder(tmp_path / "old", tmp_path / "other")
     assert (tmp_path / "other" / "new").is_file()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written: Not a directory"):
+        open_run(tmp_path / "file" / "run", "train", TrainSettings(), {})
+
+
+def test_what_is_logged_meanwhile_stands_in_the_file(tmp_path):
+    with logged_to(tmp_path / "log.txt"):
+        logging.getLogger("zoobot.shared").info("one line")
+    logging.getLogger("zoobot.shared").warning("not this")
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert [line.endswith("one line") for line in lines] == [True]

@@ -49,7 +49,8 @@ def open_run(
     asked = {"verb": verb, "settings": settings.model_dump(mode="json"), "inputs": dict(inputs)}
     asked = json.loads(json.dumps(asked))
     try:
-        foreign = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
+        there = list(folder.iterdir()) if folder.is_dir() else []
+        foreign = folder.is_file() or any(not path.name.startswith(".") for path in there)
         if (folder / RECORD).is_file():
             differences = _find_differences(folder, asked, _MAY_DIFFER | may_differ)
             if not differences:
