@@ -198,7 +198,7 @@ class DemoSettings(Settings):
     """Galaxies to simulate."""
     tree: Literal["decals", "gz2"] = "decals"
     """Decision tree of the simulated volunteers."""
-    epochs: int = Field(16, ge=1)
+    epochs: int = Field(20, ge=1)
     """Passes over the training galaxies."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the galaxies, the volunteers and the training."""

@@ -1,7 +1,10 @@
 import json
 
+import pytest
+
 from zoobot.config import DemoSettings, TrainSettings
 from zoobot.pytorch.examples.demo import run_demo
+from zoobot.shared.metrics import FREE_BASELINE
 
 
 def test_the_demo_goes_through_and_goes_on(tmp_path, monkeypatch):
@@ -20,3 +23,13 @@ def test_the_demo_goes_through_and_goes_on(tmp_path, monkeypatch):
     before = (tmp_path / "demo" / "predictions" / "part-00000.parquet").stat().st_mtime_ns
     run_demo(tmp_path / "demo", settings)
     assert (tmp_path / "demo" / "predictions" / "part-00000.parquet").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_the_demo_learns_what_everybody_is_asked(tmp_path):
+    demo = run_demo(tmp_path / "demo")
+    questions = demo.evaluation.scores["held out"].questions.set_index("question")
+    always_asked = [question.text for question in demo.evaluation.schema.questions if question.always_asked]
+    assert always_asked == ["smooth-or-featured", "merging"]
+    ratio = questions["error, model"] / questions[f"error, {FREE_BASELINE}"]
+    assert (ratio[always_asked] <= 0.7).all(), ratio

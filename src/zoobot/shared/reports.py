@@ -141,7 +141,7 @@ def _plot_question_fractions(axes: Any, evaluation: Evaluation, question: Questi
     enough = (votes.sum(axis=1) >= evaluation.settings.votes_for_fractions) & (evaluation.kinds == kind)
     observed = votes[enough] / votes[enough].sum(axis=1, keepdims=True)
     predicted = evaluation.fractions[enough][:, question.slice]
-    size = float(np.clip(400 / max(1, len(observed)), 1.5, 9))
+    size = float(np.clip(1500 / max(1, len(observed)), 4, 12))
     for answer in question.answers:
         column = answer.index - question.start_index
         axes.scatter(observed[:, column], predicted[:, column], s=size, alpha=0.6, label=answer.short_text, lw=0)

@@ -127,7 +127,7 @@ def build_encoder(settings: TrainSettings) -> nn.Module:
         options = {"img_size": settings.image_size}
     channels = settings.adjustments.channels
     encoder: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=0, **options)
-    return encoder
+    return encoder.to(memory_format=torch.channels_last)  # 1.1 to 1.6 times faster: benchmarks/memory_format.py
 
 
 def count_features(encoder: nn.Module, settings: TrainSettings) -> int:
