@@ -105,7 +105,16 @@ class ZoobotTree(L.LightningModule):
         for question, question_loss in zip(self.schema.questions, per_question.mean(dim=0), strict=True):
             logged[f"{stage}/question/{question.text}"] = question_loss
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(votes), sync_dist=True)
-        self.log("loss", loss, prog_bar=True, logger=False, on_step=stage == "train", on_epoch=stage != "train")
+        in_training = stage == "train"
+        self.log(
+            "loss",
+            loss,
+            prog_bar=True,
+            logger=False,
+            on_step=in_training,
+            on_epoch=not in_training,
+            sync_dist=not in_training,
+        )
         return loss
 
 
