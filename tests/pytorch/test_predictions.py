@@ -57,7 +57,7 @@ def test_bad_images_cost_a_row_not_the_run(trained, simulated, tmp_path):
     assert "is not an image" in rejected["reason"][1]
     assert read_predictions(tmp_path / "P").id_str == ["sim_000001", "sim_000002", "sim_000004", "sim_000005"]
     assert "Predicted 4 galaxies" in str(result)
-    assert "2 images could not be read" in str(result)
+    assert "Images that could not be read: 2" in str(result)
 
 
 def test_bad_images_can_stop_the_run(trained, simulated, tmp_path):

@@ -109,6 +109,7 @@ def test_goes_on_after_sigkill_in_the_middle_of_an_epoch(simulated, tmp_path):
     assert resumed.metrics["history"]["epoch"] == [1, 2, 3, 4]
     epochs_of = [pd.read_csv(run / "logs" / f"version_{n}" / "metrics.csv")["epoch"].unique().tolist() for n in (0, 1)]
     assert epochs_of == [[0, 1], [2, 3]]
+    assert "Going on after epoch 2." in (run / "log.txt").read_text()
 
 
 def test_ctrl_c_in_training_is_a_keyboard_interrupt(simulated, tiny, tmp_path, monkeypatch):
@@ -268,6 +269,12 @@ def test_out_of_memory_names_the_batch_size(simulated, tiny, tmp_path, monkeypat
 def test_a_device_that_is_not_there(simulated, tmp_path):
     with pytest.raises(SettingError, match=r"--device gpu: torch finds no such device .* It has: cpu"):
         train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", TrainSettings(**{**TINY, "device": "gpu"}))
+
+
+def test_several_devices_are_gpus(simulated, tmp_path):
+    settings = TrainSettings(**{**TINY, "devices": 99})
+    with pytest.raises(SettingError, match="--devices 99 asks for so many GPUs"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", settings)
 
 
 def test_an_unknown_architecture_leaves_no_folder(simulated, tmp_path):

@@ -256,7 +256,8 @@ def test_missing_columns_are_counted_and_the_nearest_name_is_offered():
     table = make_table().rename(columns={"smooth_yes": "smooth_yess"}).drop(columns=["bar_no"])
     assert message_of(table) == (
         "The catalog in memory lacks 2 of the 5 vote columns of the schema 'small': 'smooth_yes', 'bar_no'. "
-        "Did you mean 'smooth_yess'? Rename the columns, or choose another schema ('zoobot schema list')."
+        "Did you mean 'smooth_yess'? Rename the columns, or choose another schema ('zoobot schema list'). "
+        "The other columns of the table are: 'id_str', 'file_loc', 'ra', 'smooth_yess'."
     )
 
 
@@ -441,3 +442,8 @@ def test_columns_of_several_values_per_row_are_named(tmp_path, caplog):
     table.write(tmp_path / "c.fits")
     assert "magnitudes" not in read_table(tmp_path / "c.fits")
     assert "hold several values per row: 'magnitudes'" in caplog.text
+
+
+def test_the_example_of_text_is_the_value_that_is_no_number():
+    table = make_table(bar_no=pd.Series(["4", "many", "0", "0"], dtype=object))
+    assert "such as 'many'" in message_of(table)

@@ -65,7 +65,6 @@ def test_a_run_goes_on_on_another_machine(tmp_path, change):
         ("train", TrainSettings(), {"catalog": "xyz"}, "- catalog: 'abc' there, 'xyz' now"),
         ("train", TrainSettings(), {}, "- catalog: 'abc' there, None now"),
         ("train", TrainSettings(), {"catalog": "abc", "more": 1}, "- more: None there, 1 now"),
-        ("finetune", TrainSettings(), {"catalog": "abc"}, "- verb: 'train' there, 'finetune' now"),
     ],
 )
 def test_another_run_is_refused_with_the_difference(tmp_path, verb, settings, inputs, difference):
@@ -148,3 +147,11 @@ def test_what_is_logged_meanwhile_stands_in_the_file(tmp_path):
     logging.getLogger("zoobot.shared").warning("not this")
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert [line.endswith("one line") for line in lines] == [True]
+
+
+def test_the_folder_of_another_command_is_never_taken(tmp_path):
+    folder = open_run(tmp_path / "run", "train", TrainSettings(), {}, makes="checkpoints/*")
+    before = (folder / "run.json").read_bytes()
+    with pytest.raises(OutputError, match=r"was written by 'zoobot train', not by 'zoobot evaluate'\. Choose another"):
+        open_run(folder, "evaluate", EvaluateSettings(), {}, makes="report.html")
+    assert (folder / "run.json").read_bytes() == before

@@ -18,8 +18,9 @@ def find_device(device: str, devices: int = 1) -> torch.device:
     if not available[device]:
         found = ", ".join(name for name, there in available.items() if there)
         raise SettingError(f"--device {device}: torch finds no such device on this machine. It has: {found}.")
-    if device == "gpu" and devices > torch.cuda.device_count():
-        raise SettingError(f"--devices {devices}: this machine has {torch.cuda.device_count()} GPUs.")
+    n_gpus = torch.cuda.device_count() if device == "gpu" else 0
+    if devices > max(1, n_gpus):
+        raise SettingError(f"--devices {devices} asks for so many GPUs; on this machine torch can use {n_gpus}.")
     return torch.device("cuda" if device == "gpu" else device)
 
 

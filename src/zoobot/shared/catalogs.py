@@ -242,7 +242,7 @@ def _refuse_missing_columns(table: pd.DataFrame, schema: Schema, source: str) ->
         raise CatalogError(
             f"The catalog {source} lacks {len(missing)} of the {len(schema.label_cols)} vote columns of the schema "
             f"'{schema.name}': {_quote(missing)}.{hint} Rename the columns, or choose another schema "
-            "('zoobot schema list')."
+            f"('zoobot schema list'). The other columns of the table are: {_quote(others) or 'none'}."
         )
 
 
@@ -309,10 +309,12 @@ def _find_vote_faults(table: pd.DataFrame, schema: Schema, settings: CatalogSett
 
 
 def _find_text(votes: "pd.Series[Any]") -> Any:
-    """A value that is no number, such as `4` in quotes; None where there is none, as in a column of blanks."""
+    """A value that is no number, best one that looks like none; None where there is none, as in a column of blanks."""
     if pd.api.types.is_numeric_dtype(votes):
         return None
-    return next((value for value in votes.dropna() if not isinstance(value, Real)), None)
+    texts = [value for value in votes.dropna() if not isinstance(value, Real)]
+    words = (text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce")))
+    return next(words, texts[0] if texts else None)
 
 
 def _leave_out_few_votes(catalog: Catalog, schema: Schema, settings: CatalogSettings) -> Catalog:

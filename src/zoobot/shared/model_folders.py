@@ -66,6 +66,9 @@ def write_model_folder(
 def read_model_folder(folder: str | Path) -> ModelFolder:
     """Read everything but the weights; `ModelError` if the folder is no model folder."""
     path = Path(folder)
+    if not path.is_dir():
+        what = "is a file" if path.is_file() else "does not exist"
+        raise ModelError(f"'{folder}' is no model folder: it {what}. Give the folder that training left, RUN/model.")
     if not (path / "config.json").is_file():
         inside = path / "model"
         hint = f" Did you mean '{inside}'?" if (inside / "config.json").is_file() else ""

@@ -118,18 +118,19 @@ def versions() -> dict[str, str]:
 
 
 def _find_differences(folder: Path, asked: Mapping[str, Any], may_differ: frozenset[str]) -> list[str]:
-    """One line for each setting or input that the recorded run had otherwise."""
+    """One line for each setting or input that the recorded run had otherwise; another verb's folder is refused."""
     try:
         recorded = json.loads((folder / RECORD).read_text())
-        before, now = _flatten({key: recorded[key] for key in asked}), _flatten(asked)
+        verb = recorded["verb"]
+        before, now = ({**record["settings"], **record["inputs"]} for record in (recorded, asked))
     except (ValueError, KeyError, TypeError) as error:
         raise OutputError(f"'{folder / RECORD}' is damaged. Choose another output folder.") from error
+    if verb != asked["verb"]:
+        raise OutputError(
+            f"'{folder}' was written by 'zoobot {verb}', not by 'zoobot {asked['verb']}'. Choose another output folder."
+        )
     return [
         f"- {name}: {reprlib.repr(before.get(name))} there, {reprlib.repr(now.get(name))} now"
         for name in {**before, **now}
         if name not in may_differ and before.get(name) != now.get(name)
     ]
-
-
-def _flatten(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"verb": record["verb"], **record["settings"], **record["inputs"]}

@@ -44,7 +44,7 @@ class PredictedCatalog:
     def __str__(self) -> str:
         lines = [f"Predicted {self.n_predicted:,} galaxies: {self.folder}"]
         if len(self.rejected):
-            lines.append(f"{len(self.rejected):,} images could not be read: {self.folder / 'rejected.csv'}")
+            lines.append(f"Images that could not be read: {len(self.rejected):,}, see {self.folder / 'rejected.csv'}")
         return "\n".join(lines)
 
 

@@ -123,6 +123,8 @@ def train(
 def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> TrainedModel:
     last = run / "checkpoints" / "last.ckpt"
     first_epoch = _find_first_epoch(last)
+    if first_epoch:
+        logger.info("Going on after epoch %d.", first_epoch)
     baselines: dict[str, ConstantBaseline] = {}
     if isinstance(datamodule, GalaxyDataModule):
         datamodule.first_epoch = first_epoch
@@ -285,7 +287,7 @@ def _announce(datamodule: GalaxyDataModule) -> None:
     counts = ", ".join(f"{len(part):,} {name}" for name, part in datamodule.catalogs.items())
     logger.info("Galaxies: %s (split %s, seed %s).", counts, settings.split, settings.seed)
     described = ", ".join(f"{name} {value}" for name, value in settings.model_dump(exclude={"preset"}).items())
-    logger.info("Preset %s: %s.", settings.preset, described)
+    logger.info("Settings (preset %s where not given): %s.", settings.preset, described)
 
 
 def _validation_losses(baselines: dict[str, ConstantBaseline], datamodule: L.LightningDataModule) -> dict[str, float]:
