@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -123,3 +125,10 @@ def test_predictions_that_are_not_numbers_are_refused(trained, simulated, tmp_pa
     monkeypatch.setattr(ZoobotTree, "forward", lambda self, images: torch.full((len(images), 30), torch.nan))
     with pytest.raises(ModelError, match="concentrations that are not numbers"):
         predict(trained.folder, simulated / "catalog.csv", tmp_path / "P")
+
+
+def test_a_model_folder_without_weights_is_damaged(trained, simulated, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "model")
+    (tmp_path / "model" / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match="missing or do not fit"):
+        predict(tmp_path / "model", simulated / "catalog.csv", tmp_path / "P")

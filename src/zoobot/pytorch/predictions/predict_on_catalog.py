@@ -73,10 +73,11 @@ def predict(
     settings = settings or PredictSettings()
     described = read_model_folder(model)
     estimator = load_model(model) if loaded is None else _copy_of(loaded, described)
+    description = described.describe()
     galaxies = load_catalog(catalog, None)
     _refuse_columns_that_cannot_travel(galaxies, described)
     travelling = _add_split(galaxies.table, described)
-    inputs = {"model": described.describe()["weights_sha256"], "catalog": galaxies.checksum()}
+    inputs = {"model": description["weights_sha256"], "catalog": galaxies.checksum()}
     may_differ = frozenset({"on_bad_image"})
     folder = open_run(output, "predict", settings, inputs, makes="part-*.parquet", may_differ=may_differ)
     device = find_device(settings.device)
@@ -100,7 +101,7 @@ def predict(
                     travelling.iloc[rows[readable]],
                     concentrations[readable],
                     described.schema,
-                    described.describe(),
+                    description,
                     [
                         (part.table["id_str"][row], part.table["file_loc"][row], problem)
                         for row, problem in problems.items()
