@@ -60,7 +60,12 @@ def require_extra(extra: str, modules: Iterable[str]) -> None:
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """`" Did you mean 'gz2'?"`, or nothing where no allowed name is close to `given`."""
+    close = closest(given, allowed)
+    return f" Did you mean '{close}'?" if close else ""
+
+
+def closest(given: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that is most like `given`, if any is like it at all."""
     import difflib
 
-    close = difflib.get_close_matches(given, list(allowed), n=1)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    return next(iter(difflib.get_close_matches(given, list(allowed), n=1)), None)

@@ -9,7 +9,7 @@ import pytest
 from scipy import integrate, stats
 
 from zoobot.errors import SettingError
-from zoobot.shared import label_metadata, schemas, simulation
+from zoobot.shared import campaigns, schemas, simulation
 from zoobot.shared.simulated_galaxies import apparent_axis_ratio, sersic_profile
 
 TREES = ["decals", "gz2", "gz2-ortho", "decals-dr12-ortho", "decals-dr5-ortho", "desi", "hubble-v2-ortho"]
@@ -273,7 +273,7 @@ def test_a_question_that_nobody_can_answer_is_named():
 @pytest.mark.parametrize("name", ["decals", "gz2"])
 def test_who_is_asked_gave_the_answer_before(name):
     schema = schemas.get_schema(name)
-    tree = label_metadata.trees[name]
+    tree = campaigns.trees[name]
     probabilities = simulation.answer_probabilities(simulation.draw_galaxies(50, seed=0), schema)
     n_volunteers = np.arange(50)
     votes = pd.DataFrame(simulation.cast_votes(probabilities, schema, n_volunteers, seed=1), columns=schema.label_cols)

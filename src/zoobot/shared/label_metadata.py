@@ -2,39 +2,28 @@
 
 A tree is two dicts. `NAME_pairs` gives every question its answers; question + answer text is the name of the
 published column of votes, and both dicts keep the order of those columns. `NAME_dependencies` gives every
-question the one answer (as question + answer) that leads to it, or None for a question put to everybody.
-`NAME_ortho_pairs` and `NAME_ortho_dependencies` are the same tree with the campaign's suffix on every
-question, so that campaigns can be joined in one catalog.
+question the answer (as question + answer) that leads to it, a list of answers where any of them does, or None
+for a question put to everybody. `NAME_ortho_pairs` and `NAME_ortho_dependencies` are the same tree with the
+campaign's suffix on every question, so that campaigns can be joined in one catalog.
 
 To add a survey:
 1. write `NAME_pairs` and `NAME_dependencies` below, or derive them from a tree that is nearly the same;
 2. derive `NAME_ortho_pairs, NAME_ortho_dependencies` with `_with_suffix`;
-3. add a `Tree` for each form to `trees`, with the paper to cite.
+3. add a `Tree` for each form to `trees` in `campaigns.py`, with the paper to cite.
 
 The dependencies are the published ones, and these are in places simpler than what volunteers really went
-through. Merging stands as put to everybody, but follows a smooth or featured first answer. In `gz2`, `ukidss`
-and `decals` bar, spiral arms and bulge size hang on a featured galaxy, but are really asked only once it is
-not an edge-on disk. The trees of `hubble` and `candels` lack most of the campaigns' questions about clumps.
+through: merging stands as put to everybody, but nobody is asked it who saw a star or an artifact; in `gz2`,
+`ukidss` and `decals` bar, spiral arms and bulge size hang on a featured galaxy, but are asked only once it is
+not an edge-on disk; `gz2` and `ukidss` lack the question what is odd; `hubble` and `candels` lack most questions
+about clumps. `faithful_label_metadata.py` has the trees as volunteers walked them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 Pairs = dict[str, list[str]]
-Dependencies = dict[str, str | None]
+Dependencies = dict[str, str | list[str] | None]
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class Tree:
-    """A decision tree: its name on the command line, its dicts, the paper to cite, what was looked at."""
-
-    name: str
-    question_answer_pairs: Pairs
-    dependencies: Dependencies
-    paper: str
-    description: str
 
 
 def _copied(pairs: Mapping[str, Sequence[str]]) -> Pairs:
@@ -47,16 +36,23 @@ def _without(tree: Mapping[str, Value], *questions: str) -> dict[str, Value]:
     return {question: value for question, value in tree.items() if question not in questions}
 
 
+def _joined(*trees: Mapping[str, Value]) -> dict[str, Value]:
+    """The questions of several trees, one tree after the other."""
+    return {question: value for tree in trees for question, value in tree.items()}
+
+
 def _with_suffix(pairs: Pairs, dependencies: Dependencies, suffix: str) -> tuple[Pairs, Dependencies]:
     """Put `suffix` on every question of a tree: bar_yes becomes bar-gz2_yes."""
 
-    def renamed(answer: str | None) -> str | None:
+    def renamed(answers: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(answers, list):
+            return [answer.replace("_", f"{suffix}_", 1) for answer in answers]
         # A question has no underscore of its own: the first one starts the answer.
-        return None if answer is None else answer.replace("_", f"{suffix}_", 1)
+        return None if answers is None else answers.replace("_", f"{suffix}_", 1)
 
     return (
         {question + suffix: list(answers) for question, answers in pairs.items()},
-        {question + suffix: renamed(answer) for question, answer in dependencies.items()},
+        {question + suffix: renamed(answers) for question, answers in dependencies.items()},
     )
 
 
@@ -294,118 +290,34 @@ jwst_cosmos_ortho_pairs, jwst_cosmos_ortho_dependencies = _with_suffix(
 # Unions of campaigns
 
 decals_all_campaigns_ortho_pairs = _copied(
-    {**decals_dr12_ortho_pairs, **decals_dr5_ortho_pairs, **decals_dr8_ortho_pairs}
+    _joined(decals_dr12_ortho_pairs, decals_dr5_ortho_pairs, decals_dr8_ortho_pairs)
 )
-decals_all_campaigns_ortho_dependencies: Dependencies = {
-    **decals_dr12_ortho_dependencies,
-    **decals_dr5_ortho_dependencies,
-    **decals_dr8_ortho_dependencies,
-}
+decals_all_campaigns_ortho_dependencies = _joined(
+    decals_dr12_ortho_dependencies, decals_dr5_ortho_dependencies, decals_dr8_ortho_dependencies
+)
 
 gz_evo_v1_public_pairs = _copied(
-    {**decals_all_campaigns_ortho_pairs, **gz2_ortho_pairs, **candels_ortho_pairs, **hubble_ortho_pairs}
+    _joined(decals_all_campaigns_ortho_pairs, gz2_ortho_pairs, candels_ortho_pairs, hubble_ortho_pairs)
 )
-gz_evo_v1_public_dependencies: Dependencies = {
-    **decals_all_campaigns_ortho_dependencies,
-    **gz2_ortho_dependencies,
-    **candels_ortho_dependencies,
-    **hubble_ortho_dependencies,
-}
-
-gz_evo_v1_pairs = _copied({**gz_evo_v1_public_pairs, **cosmic_dawn_ortho_pairs})
-gz_evo_v1_dependencies: Dependencies = {**gz_evo_v1_public_dependencies, **cosmic_dawn_ortho_dependencies}
+gz_evo_v1_public_dependencies = _joined(
+    decals_all_campaigns_ortho_dependencies,
+    gz2_ortho_dependencies,
+    candels_ortho_dependencies,
+    hubble_ortho_dependencies,
+)
+gz_evo_v1_pairs = _copied(_joined(gz_evo_v1_public_pairs, cosmic_dawn_ortho_pairs))
+gz_evo_v1_dependencies = _joined(gz_evo_v1_public_dependencies, cosmic_dawn_ortho_dependencies)
 
 gz_evo_v2_public_pairs = _copied(
-    {**decals_all_campaigns_ortho_pairs, **gz2_ortho_pairs, **candels_ortho_pairs, **hubble_v2_ortho_pairs}
+    _joined(decals_all_campaigns_ortho_pairs, gz2_ortho_pairs, candels_ortho_pairs, hubble_v2_ortho_pairs)
 )
-gz_evo_v2_public_dependencies: Dependencies = {
-    **decals_all_campaigns_ortho_dependencies,
-    **gz2_ortho_dependencies,
-    **candels_ortho_dependencies,
-    **hubble_v2_ortho_dependencies,
-}
-
-gz_evo_v2_pairs = _copied({**gz_evo_v2_public_pairs, **cosmic_dawn_ortho_pairs, **euclid_ortho_pairs})
-gz_evo_v2_dependencies: Dependencies = {
-    **gz_evo_v2_public_dependencies,
-    **cosmic_dawn_ortho_dependencies,
-    **euclid_ortho_dependencies,
-}
-
-# Of every campaign, the paper to cite and what volunteers looked at.
-_gz2 = ("Willett et al. 2013, MNRAS 435, 2835", "Galaxy Zoo 2: SDSS images")
-_ukidss = (
-    "Masters et al. 2024, RNAAS, doi:10.3847/2515-5172/ad6f10",
-    "Galaxy Zoo UKIDSS: near-infrared images of GZ2 galaxies",
+gz_evo_v2_public_dependencies = _joined(
+    decals_all_campaigns_ortho_dependencies,
+    gz2_ortho_dependencies,
+    candels_ortho_dependencies,
+    hubble_v2_ortho_dependencies,
 )
-_decals = (
-    "Walmsley et al. 2022, MNRAS 509, 3966",
-    "Galaxy Zoo DECaLS: DR5 images, simplified dependencies",
+gz_evo_v2_pairs = _copied(_joined(gz_evo_v2_public_pairs, cosmic_dawn_ortho_pairs, euclid_ortho_pairs))
+gz_evo_v2_dependencies = _joined(
+    gz_evo_v2_public_dependencies, cosmic_dawn_ortho_dependencies, euclid_ortho_dependencies
 )
-_decals_dr12 = ("Walmsley et al. 2022, MNRAS 509, 3966", "Galaxy Zoo DECaLS: DR1 and DR2 images")
-_decals_dr5 = ("Walmsley et al. 2022, MNRAS 509, 3966", "Galaxy Zoo DECaLS: DR5 images")
-_decals_dr8 = ("Walmsley et al. 2023, MNRAS 526, 4768", "Galaxy Zoo DESI: DR8 images of the Legacy Surveys")
-_decals_all = ("Walmsley et al. 2023, MNRAS 526, 4768", "decals-dr12, decals-dr5 and decals-dr8 together")
-_desi = ("Walmsley et al. 2023, MNRAS 526, 4768", "Galaxy Zoo DESI: DESI Legacy Imaging Surveys")
-_rings = ("Walmsley et al. 2022, MNRAS 513, 1581", "ring galaxies: DECaLS images")
-_hubble = ("Willett et al. 2017, MNRAS 464, 4176", "Galaxy Zoo Hubble: HST legacy surveys")
-_hubble_v2 = ("Willett et al. 2017, MNRAS 464, 4176", "hubble less its questions about clumps")
-_candels = ("Simmons et al. 2017, MNRAS 464, 4420", "Galaxy Zoo CANDELS: HST near-infrared images")
-_cosmic_dawn = (
-    "Pearson et al. 2025, arXiv:2509.22311",
-    "Galaxy Zoo Cosmic Dawn: H20 survey, Subaru HSC images",
-)
-_euclid = (
-    "Euclid Collaboration: Walmsley et al. 2025, arXiv:2503.15310",
-    "Galaxy Zoo Euclid: Quick Release 1 images",
-)
-# No catalogue paper of the JWST votes is known: named are a study of bars with them, and the survey itself.
-_jwst_ceers = ("Géron et al. 2025, arXiv:2505.01421", "Galaxy Zoo CEERS: JWST images")
-_jwst_cosmos = ("Casey et al. 2023, ApJ 954, 31 (the survey)", "Galaxy Zoo JWST: COSMOS-Web images")
-_evo = "Walmsley et al. 2024, arXiv:2404.02973"
-_evo_v1 = (_evo, "DECaLS and DESI, GZ2, CANDELS, Hubble and Cosmic Dawn together")
-_evo_v1_public = (_evo, "gz-evo-v1 less Cosmic Dawn")
-_evo_v2 = (_evo, "gz-evo-v1 with hubble-v2 for hubble, and Euclid")
-_evo_v2_public = (_evo, "gz-evo-v2 less Cosmic Dawn and Euclid")
-
-# In the order in which `zoobot schema list` shows them.
-_all_trees = (
-    Tree("gz2", gz2_pairs, gz2_dependencies, *_gz2),
-    Tree("gz2-ortho", gz2_ortho_pairs, gz2_ortho_dependencies, *_gz2),
-    Tree("decals", decals_pairs, decals_dependencies, *_decals),
-    Tree("decals-dr12", decals_dr12_pairs, decals_dr12_dependencies, *_decals_dr12),
-    Tree("decals-dr12-ortho", decals_dr12_ortho_pairs, decals_dr12_ortho_dependencies, *_decals_dr12),
-    Tree("decals-dr5", decals_dr5_pairs, decals_dr5_dependencies, *_decals_dr5),
-    Tree("decals-dr5-ortho", decals_dr5_ortho_pairs, decals_dr5_ortho_dependencies, *_decals_dr5),
-    Tree("decals-dr8", decals_dr8_pairs, decals_dr8_dependencies, *_decals_dr8),
-    Tree("decals-dr8-ortho", decals_dr8_ortho_pairs, decals_dr8_ortho_dependencies, *_decals_dr8),
-    Tree(
-        "decals-all-campaigns-ortho",
-        decals_all_campaigns_ortho_pairs,
-        decals_all_campaigns_ortho_dependencies,
-        *_decals_all,
-    ),
-    Tree("desi", desi_pairs, desi_dependencies, *_desi),
-    Tree("rings", rings_pairs, rings_dependencies, *_rings),
-    Tree("hubble", hubble_pairs, hubble_dependencies, *_hubble),
-    Tree("hubble-ortho", hubble_ortho_pairs, hubble_ortho_dependencies, *_hubble),
-    Tree("hubble-v2", hubble_v2_pairs, hubble_v2_dependencies, *_hubble_v2),
-    Tree("hubble-v2-ortho", hubble_v2_ortho_pairs, hubble_v2_ortho_dependencies, *_hubble_v2),
-    Tree("candels", candels_pairs, candels_dependencies, *_candels),
-    Tree("candels-ortho", candels_ortho_pairs, candels_ortho_dependencies, *_candels),
-    Tree("ukidss", ukidss_pairs, ukidss_dependencies, *_ukidss),
-    Tree("ukidss-ortho", ukidss_ortho_pairs, ukidss_ortho_dependencies, *_ukidss),
-    Tree("cosmic-dawn", cosmic_dawn_pairs, cosmic_dawn_dependencies, *_cosmic_dawn),
-    Tree("cosmic-dawn-ortho", cosmic_dawn_ortho_pairs, cosmic_dawn_ortho_dependencies, *_cosmic_dawn),
-    Tree("euclid", euclid_pairs, euclid_dependencies, *_euclid),
-    Tree("euclid-ortho", euclid_ortho_pairs, euclid_ortho_dependencies, *_euclid),
-    Tree("jwst-ceers", jwst_ceers_pairs, jwst_ceers_dependencies, *_jwst_ceers),
-    Tree("jwst-ceers-ortho", jwst_ceers_ortho_pairs, jwst_ceers_ortho_dependencies, *_jwst_ceers),
-    Tree("jwst-cosmos", jwst_cosmos_pairs, jwst_cosmos_dependencies, *_jwst_cosmos),
-    Tree("jwst-cosmos-ortho", jwst_cosmos_ortho_pairs, jwst_cosmos_ortho_dependencies, *_jwst_cosmos),
-    Tree("gz-evo-v1", gz_evo_v1_pairs, gz_evo_v1_dependencies, *_evo_v1),
-    Tree("gz-evo-v1-public", gz_evo_v1_public_pairs, gz_evo_v1_public_dependencies, *_evo_v1_public),
-    Tree("gz-evo-v2", gz_evo_v2_pairs, gz_evo_v2_dependencies, *_evo_v2),
-    Tree("gz-evo-v2-public", gz_evo_v2_public_pairs, gz_evo_v2_public_dependencies, *_evo_v2_public),
-)
-trees: dict[str, Tree] = {tree.name: tree for tree in _all_trees}

@@ -8,7 +8,7 @@ schema.label_cols             # ['smooth-or-featured_smooth', 'smooth-or-feature
 schema.question_index_groups  # [(0, 1), (2, 3)]: first and last column of each question, both included
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from zoobot.errors import SchemaError, did_you_mean
-from zoobot.shared import label_metadata
+from zoobot.shared import campaigns
+from zoobot.shared.schema_faults import find_faults, find_wrong_keys, read_parents
+from zoobot.shared.schema_files import SUFFIXES, read_yaml, write_yaml
 
 Dependencies = Mapping[str, str | Sequence[str] | None]
 
@@ -31,6 +32,8 @@ class Answer:
     text: str
     question: "Question" = field(repr=False)
     index: int
+    display_text: str = field(repr=False)
+    """The answer as people read it: `featured or disk`."""
 
     @property
     def short_text(self) -> str:
@@ -45,6 +48,8 @@ class Question:
     text: str
     start_index: int
     end_index: int
+    display_text: str = field(repr=False)
+    """The question as people read it."""
     answers: list[Answer] = field(default_factory=list, repr=False)
     asked_after: list[Answer] = field(default_factory=list, repr=False)
     """Any of these answers leads to the question; empty where everybody is asked."""
@@ -68,9 +73,12 @@ class Schema:
             any of them leads to it, or None where everybody is asked. Keys for questions that the tree lacks
             are ignored, so that campaigns can share one set of dependencies.
         name: what to call the tree in messages and files.
+        citation: the paper to cite for its votes.
+        display_text: question or column -> the words in which volunteers read it, for drawings and reports. What is
+            not there is made from its name: `disk-edge-on` is shown as "Disk edge on".
 
     Raises:
-        SchemaError: the tree is malformed. The message names the question and the remedy.
+        SchemaError: the tree is malformed. The message names every fault with its question and the remedy.
     """
 
     def __init__(
@@ -78,20 +86,23 @@ class Schema:
         question_answer_pairs: Mapping[str, Sequence[str]],
         dependencies: Dependencies,
         name: str = "unnamed",
+        *,
+        citation: str = "",
+        display_text: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
-        self.question_answer_pairs = {
-            text: _check_answers(text, answers) for text, answers in question_answer_pairs.items()
-        }
-        self.dependencies = {
-            text: _check_parents(text, dependencies[text]) for text in question_answer_pairs if text in dependencies
-        }
-        self.questions = _build_questions(self.question_answer_pairs)
+        self.citation = citation
+        self.display_text = dict(display_text or {})
+        _refuse_faults(find_faults(question_answer_pairs, dependencies))
+        self.question_answer_pairs = {text: list(answers) for text, answers in question_answer_pairs.items()}
+        self.dependencies = {text: read_parents(dependencies[text]) for text in question_answer_pairs}
+        self.questions = self._build_questions()
         self.answers = [answer for question in self.questions for answer in question.answers]
-        _refuse_repeated_columns(self.answers)
         self._question_by_text = {question.text: question for question in self.questions}
         self._answer_by_text = {answer.text: answer for answer in self.answers}
-        self._link_questions()
+        _refuse_faults(_find_unknown_texts(self))
+        for question in self.questions:
+            question.asked_after = [self._answer_by_text[parent] for parent in self.dependencies[question.text]]
         self.asking_order = _asking_order(self.questions)
         """The questions so that each comes after those that lead to it."""
 
@@ -171,40 +182,60 @@ class Schema:
         }
         return {
             "name": self.name,
+            **({"citation": self.citation} if self.citation else {}),
             "question_answer_pairs": self.question_answer_pairs,
             "dependencies": dependencies,
+            **({"display_text": self.display_text} if self.display_text else {}),
         }
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Schema":
-        """Read what `to_dict` wrote."""
+        """Read what `to_dict` wrote; `SchemaError` for anything else."""
+        _refuse_faults(find_wrong_keys(tree))
+        texts = {"name": "unnamed", "citation": "", **tree}
+        return cls(
+            tree["question_answer_pairs"],
+            tree["dependencies"],
+            texts["name"],
+            citation=texts["citation"],
+            display_text=tree.get("display_text"),
+        )
+
+    def to_yaml(self, path: str | Path) -> None:
+        """Write the tree as a schema file, ending in .yaml or .yml; `Schema.from_yaml` reads it back."""
+        write_yaml(self.to_dict(), path)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> "Schema":
+        """Read a schema file: `question_answer_pairs` and `dependencies` as above, and if you like `name` (otherwise
+        that of the file), `citation` and `display_text`.
+
+        Raises:
+            SchemaError: every fault of the file, with its path.
+        """
+        tree = read_yaml(path)
         try:
-            return cls(tree["question_answer_pairs"], tree["dependencies"], tree.get("name", "unnamed"))
-        except (KeyError, TypeError, AttributeError) as error:
-            raise SchemaError(
-                "A schema must hold 'question_answer_pairs' (question: list of answers) and 'dependencies' "
-                f"(question: answer, list of answers or null). This one could not be read: {error!r}."
-            ) from error
+            return cls.from_dict({"name": Path(path).stem, **tree} if isinstance(tree, dict) else tree)
+        except SchemaError as error:
+            raise SchemaError(f"The schema file '{path}': {error}") from error
 
     @cached_property
     def _position(self) -> dict[str, int]:
         return {question.text: position for position, question in enumerate(self.questions)}
 
-    def _link_questions(self) -> None:
-        for question in self.questions:
-            if question.text not in self.dependencies:
-                raise SchemaError(
-                    f"The question '{question.text}' has no key in the dependencies. Add "
-                    f"'{question.text}': None if everybody is asked, or the answer after which it is asked."
-                )
-            for parent in self.dependencies[question.text]:
-                if parent not in self._answer_by_text:
-                    raise SchemaError(
-                        f"The question '{question.text}' depends on '{parent}', which is no answer of this "
-                        f"tree.{did_you_mean(parent, self._answer_by_text)} "
-                        "Name an answer as its column: question + answer, such as 'bar_yes'."
-                    )
-                question.asked_after.append(self._answer_by_text[parent])
+    def _build_questions(self) -> list[Question]:
+        questions = []
+        first = 0
+        for text, answers in self.question_answer_pairs.items():
+            shown = self.display_text.get(text, _to_words(text).capitalize())
+            question = Question(text, first, first + len(answers) - 1, shown)
+            for offset, answer in enumerate(answers):
+                column = text + answer
+                shown = self.display_text.get(column, _to_words(answer))
+                question.answers.append(Answer(column, question, first + offset, shown))
+            questions.append(question)
+            first += len(answers)
+        return questions
 
     def __eq__(self, other: object) -> bool:
         """Trees are equal when columns and dependencies are; the name does not count."""
@@ -223,31 +254,41 @@ class Schema:
 
 def get_schema(name: str) -> Schema:
     """The published tree of that name, such as `gz2` or `gz-evo-v2-public`; `SchemaError` for any other name."""
-    if name not in label_metadata.trees:
+    if name not in campaigns.trees:
         raise SchemaError(
-            f"There is no schema '{name}'.{did_you_mean(name, label_metadata.trees)} "
-            "'zoobot schema list' shows the names."
+            f"There is no schema '{name}'.{did_you_mean(name, campaigns.trees)} 'zoobot schema list' shows the names."
         )
-    tree = label_metadata.trees[name]
-    return Schema(tree.question_answer_pairs, tree.dependencies, name)
+    tree = campaigns.trees[name]
+    return Schema(
+        tree.question_answer_pairs,
+        tree.dependencies,
+        name,
+        citation=tree.paper,
+        display_text=tree.display_text,
+    )
 
 
 def list_schemas() -> str:
     """One line for each published tree: name, size, what was looked at, paper."""
     lines = []
-    for name, tree in label_metadata.trees.items():
+    for name, tree in campaigns.trees.items():
         n_answers = sum(map(len, tree.question_answer_pairs.values()))
         size = f"{len(tree.question_answer_pairs)} questions, {n_answers} answers"
         lines.append(f"{name:28}{size:26}{tree.description} ({tree.paper})")
     return "\n".join(lines)
 
 
-def show_schema(schema: "str | Path | Schema") -> str:
-    """The tree of `load_schema` in words: each question, after which answer it is asked, and its columns."""
+def show_schema(schema: "str | Path | Schema", output: str | Path | None = None) -> str:
+    """The tree of `load_schema` in words: each question, after which answer it is asked, and its columns.
+
+    Args:
+        output: a schema file to write the tree to, such as `my_tree.yaml`, to start a tree of your own from.
+    """
     tree = load_schema(schema)
+    if output is not None:
+        tree.to_yaml(output)
     lines = [f"{tree.name}: {len(tree.questions)} questions, {len(tree.answers)} answers"]
-    if tree.name in label_metadata.trees:
-        lines.append(label_metadata.trees[tree.name].paper)
+    lines += [tree.citation] if tree.citation else []
     for question in tree.questions:
         parents = " or ".join(parent.text for parent in question.asked_after)
         lines += ["", f"{question.text} ({f'asked after {parents}' if parents else 'asked of everybody'})"]
@@ -255,99 +296,62 @@ def show_schema(schema: "str | Path | Schema") -> str:
     return "\n".join(lines)
 
 
-def load_schema(schema: "str | Path | Schema") -> Schema:
-    """A schema by the name of a published tree, or from a YAML file; a `Schema` is returned as it is.
+def check_schema(file: str | Path) -> str:
+    """One line about a sound schema file; `SchemaError` with every fault of another."""
+    tree = load_schema(file)
+    everybody = [question.text for question in tree.questions if question.always_asked]
+    return (
+        f"'{file}': {len(tree.questions)} questions, {len(tree.answers)} answers, no faults. "
+        f"Asked of everybody: {', '.join(everybody)}. 'zoobot schema show {file}' shows its columns."
+    )
 
-    The file holds `question_answer_pairs` and `dependencies`, as the arguments of `Schema`.
-    """
+
+def load_schema(schema: "str | Path | Schema") -> Schema:
+    """A schema by the name of a published tree, or from a YAML file; a `Schema` is returned as it is."""
     if isinstance(schema, Schema):
         return schema
     path = Path(schema)
-    if path.suffix not in {".yaml", ".yml"}:
-        if str(schema) not in label_metadata.trees and path.is_file():
-            raise SchemaError(f"The schema file '{path}' must be YAML and end in .yaml or .yml.")
-        return get_schema(str(schema))
-    try:
-        tree = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise SchemaError(f"There is no schema file '{path}'.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SchemaError(f"The schema file '{path}' cannot be read: {error}") from error
-    try:
-        return Schema.from_dict({"name": path.stem, **tree} if isinstance(tree, dict) else tree)
-    except SchemaError as error:
-        raise SchemaError(f"The schema file '{path}': {error}") from error
+    if path.suffix in SUFFIXES:
+        return Schema.from_yaml(path)
+    if str(schema) not in campaigns.trees and path.is_file():
+        raise SchemaError(f"The schema file '{path}' must be YAML and end in {' or '.join(SUFFIXES)}.")
+    return get_schema(str(schema))
 
 
-def _check_answers(question: str, answers: Sequence[str]) -> list[str]:
-    if not isinstance(question, str):
-        raise SchemaError(f"The name of a question must be text. Got {question!r} instead; in YAML, quote it.")
-    if not _is_list_of_text(answers):
-        raise SchemaError(
-            f"The answers of the question '{question}' must be a list of text, such as ['_yes', '_no']. "
-            f"Got {answers!r} instead; in YAML, quote words such as 'yes' and numbers."
-        )
-    return list(answers)
+def _to_words(name: str) -> str:
+    return name.strip("_").replace("_", " ").replace("-", " ")
 
 
-def _check_parents(question: str, parents: str | Sequence[str] | None) -> list[str]:
-    if parents is None:
-        return []
-    if isinstance(parents, str):
-        return [parents]
-    if not _is_list_of_text(parents):
-        raise SchemaError(
-            f"The dependency of the question '{question}' must be the column of an answer, a list of them, or None. "
-            f"Got {parents!r} instead."
-        )
-    return list(parents)
+def _refuse_faults(faults: Sequence[str]) -> None:
+    if len(faults) == 1:
+        raise SchemaError(faults[0])
+    if faults:
+        raise SchemaError(f"The tree has {len(faults)} faults:\n" + "\n".join(f"- {fault}" for fault in faults))
 
 
-def _is_list_of_text(names: Any) -> bool:
-    return isinstance(names, Sequence) and not isinstance(names, str) and all(isinstance(name, str) for name in names)
-
-
-def _build_questions(pairs: Mapping[str, Sequence[str]]) -> list[Question]:
-    if not pairs:
-        raise SchemaError("A tree needs at least one question; question_answer_pairs is empty.")
-    questions = []
-    first = 0
-    for text, answers in pairs.items():
-        if not answers:
-            raise SchemaError(f"The question '{text}' has no answers. Give it at least one, or remove it.")
-        question = Question(text, first, first + len(answers) - 1)
-        question.answers = [Answer(text + answer, question, first + offset) for offset, answer in enumerate(answers)]
-        questions.append(question)
-        first += len(answers)
-    return questions
-
-
-def _refuse_repeated_columns(answers: Sequence[Answer]) -> None:
-    seen: set[str] = set()
-    for answer in answers:
-        if answer.text in seen:
-            raise SchemaError(
-                f"The question '{answer.question.text}' repeats the answer '{answer.text}'. "
-                "Each answer needs a column of its own: rename or remove one."
-            )
-        seen.add(answer.text)
+def _find_unknown_texts(schema: Schema) -> list[str]:
+    names = [*schema._question_by_text, *schema._answer_by_text]
+    return [
+        f"The display text of '{name}' is for no question or column of the tree.{did_you_mean(str(name), names)}"
+        for name in schema.display_text
+        if name not in names
+    ] + [
+        f"The display text of '{name}' must be text. Got {text!r} instead; in YAML, quote it."
+        for name, text in schema.display_text.items()
+        if not isinstance(text, str)
+    ]
 
 
 def _asking_order(questions: Sequence[Question]) -> list[Question]:
-    """Parents before children, otherwise in the order of the columns; a cycle is refused."""
+    """Parents before children, otherwise in the order of the columns."""
     ordered: dict[str, Question] = {}
 
-    def walk(question: Question, path: tuple[str, ...]) -> Iterator[Question]:
-        if question.text in path:
-            cycle = " -> ".join((*path[path.index(question.text) :], question.text))
-            raise SchemaError(
-                f"The question '{question.text}' is asked only after itself ({cycle}, each after the next). "
-                "Change one of these dependencies, so that a question with None leads to all of them."
-            )
+    def walk(question: Question) -> None:
         if question.text not in ordered:
             for parent in question.asked_after:
-                yield from walk(parent.question, (*path, question.text))
+                walk(parent.question)
             ordered[question.text] = question
-            yield question
 
-    return [question for start in questions for question in walk(start, ())]
+    for question in questions:
+        walk(question)
+    return list(ordered.values())
