@@ -33,7 +33,7 @@ class Settings(BaseModel):
             raise SettingError(_sentences(type(self), error)) from None
 
 
-class CatalogSettings(Settings):
+class VoteSettings(Settings):
     """How a catalog's votes are read."""
 
     min_votes: int = Field(0, ge=0)
@@ -44,11 +44,72 @@ class CatalogSettings(Settings):
     """Accept fractional votes: volunteers were weighted."""
 
 
-class CatalogCheckSettings(CatalogSettings):
+class CatalogSettings(VoteSettings):
+    """How a catalog is read."""
+
+    on_bad_row: Literal["stop", "drop"] = "stop"
+    """What to do about rows that cannot be used: stop, or leave them out and list them in rejected.csv."""
+
+
+class CatalogCheckSettings(VoteSettings):
     """How a catalog is checked."""
 
     files: bool = True
     """Look whether every image is there."""
+    open_images: bool = False
+    """Open every image too: finds unreadable, truncated, constant and repeated ones."""
+    workers: int | None = Field(None, ge=1)
+    """Processes that open images; by default one per core."""
+
+
+class SplitSettings(Settings):
+    """How a catalog is split into training, validation and test tables."""
+
+    split: tuple[Fraction, Fraction, Fraction] = (0.7, 0.1, 0.2)
+    """Fractions of galaxies for training, validation and test."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the split."""
+    stratify: str | None = None
+    """Column whose values each table gets in equal shares; numbers are cut into ten classes of equal size."""
+    group_by: str | None = None
+    """Column that tells which rows show the same galaxy; these stay in one table."""
+    format: Literal["csv", "parquet"] = "csv"
+    """Format of the three tables."""
+
+    @model_validator(mode="after")
+    def _check_split(self) -> "SplitSettings":
+        _check_fractions(self.split)
+        return self
+
+
+class ConvertSettings(Settings):
+    """How a published table becomes a catalog."""
+
+    id_col: str | None = None
+    """Column of the table that names each galaxy; by default the mapping's own."""
+    file_template: str | None = None
+    """Image of each galaxy, filled from the row's own columns, such as '{asset_id}.jpg'."""
+    image_folder: Path | None = None
+    """Folder of the images, put before what the template gives."""
+    total_votes: str | None = None
+    """Volunteers per galaxy, a column or a number: needed where the table has vote fractions but no counts."""
+
+
+class ZooniverseSettings(Settings):
+    """How raw volunteer answers become votes."""
+
+    workflow_id: list[str] = []
+    """Count these workflows only; repeatable. By default all."""
+    not_logged_in: Literal["keep", "drop"] = "keep"
+    """What to do about volunteers who were not logged in."""
+    weight_col: str | None = None
+    """Column with a weight for each answer; votes are then sums of weights."""
+    since: str | None = None
+    """Count answers from this time on: a date, or date and time (UTC)."""
+    until: str | None = None
+    """Count answers before this time: a date, or date and time (UTC)."""
+    file_template: str | None = None
+    """Image of each galaxy, filled from the subject's own fields, such as '{subject_id}.jpg'."""
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -138,11 +199,7 @@ class TrainSettings(CatalogSettings):
         _check_bounds("concentration_bounds", self.concentration_bounds, 0.0, 1e6)
         if self.concentration_bounds[0] == self.concentration_bounds[1]:
             raise ValueError(f"concentration_bounds must differ. Got {self.concentration_bounds} instead.")
-        if abs(sum(self.split) - 1) > 1e-6 or min(self.split[:2]) <= 0:
-            raise ValueError(
-                "split must be three fractions that sum to 1, for training, validation and test, the first two "
-                f"above 0, such as 0.7 0.1 0.2. Got {self.split} instead."
-            )
+        _check_fractions(self.split)
         return self
 
     @property
@@ -166,6 +223,8 @@ class PredictSettings(Settings):
     """Galaxies per step."""
     format: Literal["parquet", "csv"] = "parquet"
     """Write Parquet, or Parquet and one CSV table of all galaxies."""
+    on_bad_row: Literal["stop", "drop"] = "stop"
+    """What to do about rows that cannot be used: stop, or leave them out and list them in rejected.csv."""
     on_bad_image: Literal["skip", "stop"] = "skip"
     """List unreadable images in rejected.csv and go on, or stop at the first."""
     part_size: int = Field(10_000, ge=1)
@@ -252,6 +311,14 @@ def _check_bounds(name: str, bounds: tuple[float, float], low: float, high: floa
         raise ValueError(
             f"{name} must be two numbers above {low:g} and up to {high:g}, the smaller one first. "
             f"Got {bounds[0]:g} {bounds[1]:g} instead."
+        )
+
+
+def _check_fractions(split: tuple[float, float, float]) -> None:
+    if abs(sum(split) - 1) > 1e-6 or min(split[:2]) <= 0:
+        raise ValueError(
+            "split must be three fractions that sum to 1, for training, validation and test, the first two "
+            f"above 0, such as 0.7 0.1 0.2. Got {split} instead."
         )
 
 

@@ -47,7 +47,8 @@ def test_only_id_str_and_file_loc_are_needed(trained, simulated, tmp_path):
 def with_bad_rows(simulated, n=6):
     table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str}).head(n)
     table["file_loc"] = [str(simulated / file_loc) for file_loc in table["file_loc"]]
-    table.loc[[0, 3], "file_loc"] = ["nowhere.jpg", str(simulated / "catalog.csv")]
+    shutil.copy(simulated / "catalog.csv", simulated / "images" / "misnamed.jpg")
+    table.loc[[0, 3], "file_loc"] = ["nowhere.jpg", str(simulated / "images" / "misnamed.jpg")]
     return table
 
 
@@ -59,7 +60,24 @@ def test_bad_images_cost_a_row_not_the_run(trained, simulated, tmp_path):
     assert "is not an image" in rejected["reason"][1]
     assert read_predictions(tmp_path / "P").id_str == ["sim_000001", "sim_000002", "sim_000004", "sim_000005"]
     assert "Predicted 4 galaxies" in str(result)
-    assert "Images that could not be read: 2" in str(result)
+    assert f"Left out, with the reason of each, in {tmp_path / 'P' / 'rejected.csv'}: 2" in str(result)
+
+
+def test_rows_that_cannot_be_used_stop_the_run_or_are_left_out(trained, simulated, tmp_path, caplog):
+    table = with_bad_rows(simulated)
+    table.loc[[1, 4], "id_str"] = ["", "sim_000002"]
+    with pytest.raises(
+        CatalogError, match=r"(?s)id_str is blank in 1 row.*earlier row too in 1 row.*--on-bad-row drop"
+    ):
+        predict(trained.folder, table, tmp_path / "P")
+    assert not (tmp_path / "P").exists()
+    result = predict(trained.folder, table, tmp_path / "P", PredictSettings(on_bad_row="drop"))
+    assert "2 of 6 rows of the catalog in memory are left out" in caplog.text
+    assert read_predictions(tmp_path / "P").id_str == ["sim_000002", "sim_000005"]
+    rejected = pd.read_csv(tmp_path / "P" / "rejected.csv", dtype=str, keep_default_na=False)
+    assert rejected["row"].tolist() == ["2", "5", "", ""]
+    assert rejected["id_str"].tolist() == ["", "sim_000002", "sim_000000", "sim_000003"]
+    assert (result.n_predicted, len(result.rejected)) == (2, 4)
 
 
 def test_bad_images_can_stop_the_run(trained, simulated, tmp_path):

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from tests.pytorch.conftest import TINY
 from zoobot.config import TrainSettings
-from zoobot.errors import DeviceMemoryError, ImageError, ModelError, OutputError, SettingError
+from zoobot.errors import CatalogError, DeviceMemoryError, ImageError, ModelError, OutputError, SettingError
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
@@ -254,6 +254,22 @@ def test_unreadable_images_can_be_dropped(with_bad_images, tmp_path, caplog):
     counts = json.loads((trained.folder / "config.json").read_text())["split"]["galaxies"]
     assert sum(counts.values()) == 58
     assert "2 of 60 images cannot be read; their galaxies are left out" in caplog.text
+
+
+def test_rows_that_cannot_be_used_stop_training_or_are_left_out(with_bad_images, tmp_path, caplog):
+    table = pd.read_csv(with_bad_images, dtype={"id_str": str})
+    table.loc[2, "bar_no"] = -1
+    table.to_csv(with_bad_images, index=False)
+    settings = {**TINY, "epochs": 1, "on_bad_image": "drop"}
+    with pytest.raises(CatalogError, match=r"(?s)negative in 1 row.*'sim_000002'.*--on-bad-row drop"):
+        train(with_bad_images, "gz2", tmp_path / "RUN", TrainSettings(**settings))
+    trained = train(with_bad_images, "gz2", tmp_path / "RUN", TrainSettings(**settings, on_bad_row="drop"))
+    assert "1 of 60 rows of the catalog" in caplog.text
+    rejected = pd.read_csv(tmp_path / "RUN" / "rejected.csv")
+    assert rejected["id_str"].tolist() == ["sim_000002", "sim_000004", "sim_000009"]
+    assert rejected["value"][0] == "-1"
+    counts = json.loads((trained.folder / "config.json").read_text())["split"]["galaxies"]
+    assert sum(counts.values()) == 57
 
 
 def test_out_of_memory_names_the_batch_size(simulated, tiny, tmp_path, monkeypatch):

@@ -16,9 +16,7 @@ from zoobot.shared import metrics, reports
 from zoobot.shared.predictions import SPLIT_COLUMN, write_part
 from zoobot.shared.schemas import Schema, get_schema
 
-SCHEMA = Schema(
-    {"smooth": ["_yes", "_no"], "bar": ["_strong", "_weak", "_no"]}, {"smooth": None, "bar": "smooth_no"}, "small"
-)
+SCHEMA = Schema({"smooth": ["_yes", "_no"], "bar": ["_strong", "_weak", "_no"]}, {"smooth": None, "bar": None}, "small")
 HOSTILE = "<script>alert('é')</script>"
 
 
@@ -152,9 +150,9 @@ def test_tree_of_one_question(tmp_path, votes_for_fractions):
 
 
 def test_a_single_galaxy_and_weighted_votes(tmp_path):
-    votes = {"smooth_yes": [3.25], "smooth_no": [2.5]}
+    votes = {"smooth_yes": [30.25], "smooth_no": [12.5]}
     _, page, _ = write(tmp_path, EvaluateSettings(weighted_votes=True), n_galaxies=1, votes=votes)
-    assert "smooth (5.75 votes)" in page.text
+    assert "smooth (42.75 votes)" in page.text
     assert "± –" in page.text
 
 

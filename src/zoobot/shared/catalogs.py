@@ -4,29 +4,29 @@ A catalog has `id_str` (unique), `file_loc` (absolute, or relative to the catalo
 evaluation, one column of vote counts per answer, named as in the schema. Other columns travel along.
 """
 
+import dataclasses
 import hashlib
 import logging
 import os
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zoobot.config import CatalogCheckSettings, CatalogSettings
-from zoobot.errors import CatalogError, did_you_mean
-from zoobot.shared.schemas import Schema, load_schema
+from zoobot.config import CatalogSettings
+from zoobot.errors import CatalogError, closest, did_you_mean
+from zoobot.shared import campaigns
+from zoobot.shared.catalog_faults import Findings, find_faults, find_too_few_votes, quote
+from zoobot.shared.schemas import Schema, get_schema
+from zoobot.shared.tables import read_table, refuse_repeated_columns
 
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
-_ASTROPY_FORMATS = {".fits": "fits", ".fit": "fits", ".vot": "votable", ".xml": "votable", ".ecsv": "ascii.ecsv"}
-_SUFFIXES = (".csv", ".csv.gz", ".parquet", *_ASTROPY_FORMATS)
+_MEND = "Mend or replace the image."
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,14 @@ class Catalog:
         folder: what a relative `file_loc` is relative to.
         schema: the tree of the vote columns; None where votes are not needed.
         source: what to call the catalog in messages.
+        rejected: rows that were left out: `row` (from 1), `id_str`, `column`, `value`, `reason`, `remedy`.
     """
 
     table: pd.DataFrame
     folder: Path
     schema: Schema | None
     source: str
+    rejected: pd.DataFrame
 
     def __len__(self) -> int:
         return len(self.table)
@@ -69,7 +71,15 @@ class Catalog:
         positions = np.asarray(chosen)
         positions = np.flatnonzero(positions) if positions.dtype == bool else positions
         table = self.table.iloc[positions].reset_index(drop=True)
-        return Catalog(table, self.folder, self.schema, self.source)
+        return dataclasses.replace(self, table=table)
+
+    def list_rejected(self, images: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
+        """The rows that were left out, then images that cannot be read, given as `(id_str, file_loc, reason)`."""
+        lines = [
+            {"row": "", "id_str": id_str, "column": "file_loc", "value": file_loc, "reason": reason, "remedy": _MEND}
+            for id_str, file_loc, reason in images
+        ]
+        return pd.concat([self.rejected, pd.DataFrame(lines, columns=self.rejected.columns)], ignore_index=True)
 
     def checksum(self) -> str:
         """SHA-256 of what a run depends on: ids, image paths and votes; without a schema, every column."""
@@ -81,35 +91,6 @@ class Catalog:
             checksum.update(self.votes.tobytes())
         checksum.update("\n".join(self.file_locs).encode())
         return checksum.hexdigest()
-
-
-@dataclass(frozen=True)
-class CatalogSummary:
-    """What a catalog holds: galaxies, and per question how many have votes and how many votes they have."""
-
-    source: str
-    n_galaxies: int
-    questions: pd.DataFrame
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.n_galaxies:,} galaxies, no faults.\n\n" + self.questions.to_string(
-            index=False, float_format=lambda number: f"{number:.1f}"
-        )
-
-
-def check(
-    catalog: str | Path | pd.DataFrame, schema: str | Path | Schema, settings: CatalogCheckSettings | None = None
-) -> CatalogSummary:
-    """Check a catalog against a schema, without training anything.
-
-    Raises:
-        CatalogError: every fault found, each with what to do.
-    """
-    settings = settings or CatalogCheckSettings()
-    checked = load_catalog(catalog, load_schema(schema), settings)
-    if settings.files:
-        refuse_missing_files(checked)
-    return summarise(checked)
 
 
 def load_catalog(
@@ -126,51 +107,39 @@ def load_catalog(
         CatalogError: every fault found, each with what to do.
     """
     settings = settings or CatalogSettings()
-    if isinstance(catalog, pd.DataFrame):
-        table, folder, source = catalog.copy(), Path.cwd(), "in memory"
-    else:
-        table, folder, source = read_table(catalog), Path(catalog).resolve().parent, f"'{catalog}'"
-    table = table.reset_index(drop=True)
+    source = source_of(catalog)
+    table = catalog.reset_index(drop=True) if isinstance(catalog, pd.DataFrame) else read_table(catalog)
     if table.empty:
         raise CatalogError(f"The catalog {source} is empty: it has no rows. Give it one row per galaxy.")
-    _refuse_repeated_columns(table, source)
-    if schema is not None:
-        _refuse_missing_columns(table, schema, source)
-        table = _fill_missing_votes(table, schema, settings)
-    faults = [*_find_id_faults(table), *_find_file_faults(table)]
-    if schema is not None:
-        faults += _find_vote_faults(table, schema, settings)
-    if faults:
-        raise CatalogError(f"The catalog {source} cannot be used:\n" + "\n".join(f"- {fault}" for fault in faults))
+    refuse_repeated_columns(list(table.columns), source)
+    if schema is not None and settings.fill_missing_votes:
+        table = fill_missing_votes(table, schema)
+    lines: list[pd.DataFrame] = []
+    findings = Findings(lambda kind, rejected: lines.append(rejected) if kind.rejected else None)
+    find_faults([table], schema, findings, weighted=settings.weighted_votes, min_votes=settings.min_votes)
+    _stop_or_tell(find_column_faults(list(table.columns), schema), findings, source, settings.on_bad_row == "drop")
+    table = table.drop(findings.rows(rejected=True)).reset_index(drop=True)
     table[["id_str", "file_loc"]] = table[["id_str", "file_loc"]].astype(str)
-    checked = Catalog(table, folder, schema, source)
+    for column in schema.label_cols if schema else []:
+        table[column] = pd.to_numeric(table[column])
+    rejected = pd.concat(lines, ignore_index=True) if lines else no_rejected_rows()
+    checked = Catalog(table, folder_of(catalog), schema, source, rejected)
     return checked if schema is None else _leave_out_few_votes(checked, schema, settings)
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV, Parquet, FITS, VOTable or ECSV table; `id_str` and `file_loc` of text formats stay text."""
-    file = Path(path)
-    name = file.name.lower()
-    suffix = next((known for known in _SUFFIXES if name.endswith(known)), None)
-    if file.is_dir():
-        raise CatalogError(f"The catalog '{path}' is a folder. Give the table in it, such as catalog.csv.")
-    if not file.is_file():
-        raise CatalogError(f"There is no catalog '{path}'.")
-    if suffix is None:
-        raise CatalogError(f"The catalog '{path}' must end in one of {', '.join(_SUFFIXES)}.")
-    try:
-        if suffix == ".parquet":
-            return pd.read_parquet(file)
-        if suffix in _ASTROPY_FORMATS:
-            return _read_with_astropy(file, _ASTROPY_FORMATS[suffix])
-        table = pd.read_csv(file, converters={"id_str": str, "file_loc": str}, low_memory=False)
-    except pd.errors.EmptyDataError:
-        raise CatalogError(f"The catalog '{path}' is empty. Give it a header and one row per galaxy.") from None
-    except Exception as error:  # each reader has its own family of errors
-        raise CatalogError(f"The catalog '{path}' cannot be read as {suffix[1:]}: {error}") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes the surplus for an index and shifts all columns
-        raise CatalogError(f"The rows of the catalog '{path}' have more fields than its header: an extra comma?")
-    return table
+def source_of(catalog: str | Path | pd.DataFrame) -> str:
+    """What to call a catalog in messages."""
+    return "in memory" if isinstance(catalog, pd.DataFrame) else f"'{catalog}'"
+
+
+def folder_of(catalog: str | Path | pd.DataFrame) -> Path:
+    """The folder to which a relative `file_loc` belongs: the catalog's own."""
+    return Path.cwd() if isinstance(catalog, pd.DataFrame) else Path(catalog).resolve().parent
+
+
+def no_rejected_rows() -> pd.DataFrame:
+    """The columns in which bad rows are listed."""
+    return pd.DataFrame(dtype=object, columns=["row", "id_str", "column", "value", "reason", "remedy"])
 
 
 def refuse_missing_files(catalog: Catalog) -> None:
@@ -179,11 +148,11 @@ def refuse_missing_files(catalog: Catalog) -> None:
     if missing:
         raise CatalogError(
             f"{len(missing):,} of {len(catalog):,} images of the catalog {catalog.source} are missing, such as "
-            f"{_quote(missing)}. A relative file_loc is relative to the folder '{catalog.folder}'."
+            f"{quote(missing)}. A relative file_loc is relative to the folder '{catalog.folder}'."
         )
 
 
-def split_by_galaxy(id_str: Sequence[str], fractions: tuple[float, float, float], seed: int) -> npt.NDArray[np.str_]:
+def split_by_galaxy(id_str: Iterable[str], fractions: tuple[float, float, float], seed: int) -> npt.NDArray[np.str_]:
     """Assign each galaxy to `train`, `validation` or `test` by a hash of its `id_str` and the seed.
 
     The same galaxy lands in the same split whatever the order or the length of the catalog.
@@ -199,131 +168,66 @@ def galaxy_hash(id_str: str, seed: int) -> int:
     return int.from_bytes(digest, "little")
 
 
-def summarise(catalog: Catalog) -> CatalogSummary:
-    """Count galaxies and votes per question."""
-    votes, rows = catalog.votes, []
-    for question in catalog.schema.questions if catalog.schema else []:
-        totals = votes[:, question.slice].sum(axis=1)
-        asked = totals > 0
-        median = float(np.median(totals[asked])) if asked.any() else 0.0
-        total = float(totals.sum())
-        rows.append((question.text, int(asked.sum()), int(total) if total.is_integer() else total, median))
-    columns = ["question", "galaxies with votes", "votes", "median votes"]
-    return CatalogSummary(catalog.source, len(catalog), pd.DataFrame(rows, columns=columns))
+def find_column_faults(columns: Sequence[str], schema: Schema | None) -> list[str]:
+    """The columns that a table lacks, each with what to do."""
+    names = [str(column) for column in columns]
+    needed = {"id_str": "a unique name for each galaxy", "file_loc": "the path of each galaxy's image"}
+    faults = [
+        f"There is no column {column}.{did_you_mean(column, names)} Add one with {what}."
+        for column, what in needed.items()
+        if column not in names
+    ]
+    missing = [] if schema is None else [column for column in schema.label_cols if column not in names]
+    return [*faults, _describe_missing_votes(missing, names, schema)] if schema and missing else faults
 
 
-def _read_with_astropy(file: Path, table_format: str) -> pd.DataFrame:
-    from astropy.table import Table
-    from astropy.utils.exceptions import AstropyWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)  # about units and other metadata, which are not used
-        table = Table.read(file, format=table_format)
-    table.convert_bytestring_to_unicode()
-    flat = [name for name in table.colnames if table[name].ndim == 1]
-    if len(flat) < len(table.colnames):
-        nested = [name for name in table.colnames if name not in flat]
-        logger.warning("Left out columns of '%s' that hold several values per row: %s.", file, _quote(nested))
-    frame: pd.DataFrame = table[flat].to_pandas()
-    return frame
+def _describe_missing_votes(missing: Sequence[str], names: Sequence[str], schema: Schema) -> str:
+    others = [name for name in names if name not in schema.label_cols]
+    near = [f"'{close}' for '{column}'" for column in missing if (close := closest(column, others))]
+    fitting = [name for name in campaigns.trees if set(get_schema(name).label_cols) <= set(names)]
+    return (
+        f"{len(missing)} of the {len(schema.label_cols)} vote columns of the schema '{schema.name}' are missing: "
+        f"{quote(missing)}."
+        + (f" Is it {', '.join(near[:5])}?" if near else "")
+        + (f" The table has all columns of the schema {quote(fitting, 3)}." if fitting else "")
+        + " Rename the columns, choose another schema ('zoobot schema list'), or make a catalog of a published table "
+        f"('zoobot catalog convert'). The other columns of the table are: {quote(others) or 'none'}."
+    )
 
 
-def _refuse_repeated_columns(table: pd.DataFrame, source: str) -> None:
-    repeated = list(table.columns[table.columns.duplicated()].unique())
-    if repeated:
-        raise CatalogError(f"The catalog {source} has several columns of one name: {_quote(repeated)}. Keep one each.")
+def fill_missing_votes(table: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The table with 0 for blank votes of the columns that it has; says how many."""
+    columns = [column for column in schema.label_cols if column in table]
+    blank = table[columns].isna()
+    n_blank = int(blank.to_numpy().sum())
+    if n_blank:
+        galaxies = f"{blank.any(axis=1).sum():,}"
+        logger.info("Read %s blank votes of %s galaxies as 0.", f"{n_blank:,}", galaxies)
+    return table.assign(**{column: table[column].fillna(0) for column in columns if blank[column].any()})
 
 
-def _refuse_missing_columns(table: pd.DataFrame, schema: Schema, source: str) -> None:
-    missing = [column for column in schema.label_cols if column not in table.columns]
-    if missing:
-        others = [str(column) for column in table.columns if column not in schema.label_cols]
-        hint = did_you_mean(missing[0], others)
-        raise CatalogError(
-            f"The catalog {source} lacks {len(missing)} of the {len(schema.label_cols)} vote columns of the schema "
-            f"'{schema.name}': {_quote(missing)}.{hint} Rename the columns, or choose another schema "
-            f"('zoobot schema list'). The other columns of the table are: {_quote(others) or 'none'}."
-        )
-
-
-def _fill_missing_votes(table: pd.DataFrame, schema: Schema, settings: CatalogSettings) -> pd.DataFrame:
-    if not settings.fill_missing_votes:
-        return table
-    votes = table[schema.label_cols]
-    n_blank = int(votes.isna().to_numpy().sum())
-    logger.info("Read %s blank votes of %s galaxies as 0.", f"{n_blank:,}", f"{votes.isna().any(axis=1).sum():,}")
-    table[schema.label_cols] = votes.fillna(0)
-    return table
-
-
-def _find_id_faults(table: pd.DataFrame) -> Iterator[str]:
-    if "id_str" not in table.columns:
-        yield "There is no column id_str. Add one with a unique name for each galaxy."
+def _stop_or_tell(column_faults: Sequence[str], findings: Findings, source: str, drop: bool) -> None:
+    """Stop at columns or rows that cannot be used, or say which rows are left out."""
+    faults = "\n".join(f"- {fault}" for fault in [*column_faults, *findings.sentences(rejected=True)])
+    count = len(findings.rows(rejected=True))
+    if not faults:
         return
-    ids = table["id_str"]
-    if pd.api.types.is_float_dtype(ids):
-        yield "id_str was stored as a floating-point number, which loses digits. Write it as text."
+    if drop and not column_faults and count < findings.n_rows:
+        left_out = f"{count:,} of {findings.n_rows:,} rows of the catalog {source} are left out"
+        logger.warning("%s (rejected.csv lists them):\n%s", left_out, faults)
         return
-    blank = ids.isna() | (ids.astype(str).str.strip() == "")
-    if blank.any():
-        yield f"id_str is blank in {_count_rows(blank)}. Name each galaxy."
-    names = ids.astype(str)
-    repeated = names[names.duplicated() & ~blank].unique()
-    if len(repeated):
-        yield f"{len(repeated):,} id_str stand in more than one row, such as {_quote(repeated)}. Keep one row each."
-
-
-def _find_file_faults(table: pd.DataFrame) -> Iterator[str]:
-    if "file_loc" not in table.columns:
-        yield "There is no column file_loc. Add one with the path of each galaxy's image."
-        return
-    blank = table["file_loc"].isna() | (table["file_loc"].astype(str).str.strip() == "")
-    if blank.any():
-        yield f"file_loc is blank in {_count_rows(blank)}. Give each galaxy the path of its image."
-
-
-def _find_vote_faults(table: pd.DataFrame, schema: Schema, settings: CatalogSettings) -> Iterator[str]:
-    columns = table[schema.label_cols]
-    text = {name: example for name in schema.label_cols if (example := _find_text(columns[name])) is not None}
-    if text:
-        example = next(iter(text.values()))
-        yield f"Votes must be numbers, but the columns {_quote(list(text))} hold text, such as {example!r}."
-        return
-    votes = columns.to_numpy(np.float64, na_value=np.nan)
-
-    def fault(bad: npt.NDArray[np.bool_], what: str, remedy: str) -> Iterator[str]:
-        if bad.any():
-            names = np.array(schema.label_cols)[bad.any(axis=0)]
-            yield f"Votes are {what} in {_count_rows(bad.any(axis=1))}, in the columns {_quote(names)}. {remedy}"
-
-    blank = np.isnan(votes)
-    yield from fault(blank, "blank (NaN)", "Fill them: --fill-missing-votes reads blanks as 0 votes.")
-    yield from fault(np.isinf(votes), "infinite", "Give the number of volunteers.")
-    yield from fault(votes < 0, "negative", "Give the number of volunteers, 0 or more.")
-    if not settings.weighted_votes:
-        fractional = np.isfinite(votes) & (votes != np.floor(votes))
-        remedy = "Give counts rather than fractions of votes, or --weighted-votes if volunteers were weighted."
-        yield from fault(fractional, "fractional", remedy)
-    if not blank.any() and not votes.any():
-        yield "All votes are 0: there is nothing to learn from."
-
-
-def _find_text(votes: "pd.Series[Any]") -> Any:
-    """A value that is no number, best one that looks like none; None where there is none, as in a column of blanks."""
-    if pd.api.types.is_numeric_dtype(votes):
-        return None
-    texts = [value for value in votes.dropna() if not isinstance(value, Real)]
-    words = (text for text in texts if pd.isna(pd.to_numeric(text, errors="coerce")))
-    return next(words, texts[0] if texts else None)
+    hint = (
+        "\n'zoobot catalog check' with --output FOLDER lists every bad row; where it can be given, --on-bad-row drop "
+        "leaves them out."
+    )
+    raise CatalogError(f"The catalog {source} cannot be used:\n{faults}{hint if 0 < count < findings.n_rows else ''}")
 
 
 def _leave_out_few_votes(catalog: Catalog, schema: Schema, settings: CatalogSettings) -> Catalog:
     if not settings.min_votes:
         return catalog
-    first_questions = [question for question in schema.questions if question.always_asked]
-    totals = np.stack([catalog.votes[:, question.slice].sum(axis=1) for question in first_questions])
-    enough = totals.max(axis=0) >= settings.min_votes
-    asked = " or ".join(f"'{question.text}'" for question in first_questions)
+    enough = ~find_too_few_votes(catalog.votes, schema, settings.min_votes)
+    asked = " or ".join(f"'{question.text}'" for question in schema.questions if question.always_asked)
     if not enough.any():
         raise CatalogError(
             f"No galaxy of the catalog {catalog.source} has {settings.min_votes} votes for {asked}. Lower --min-votes."
@@ -331,13 +235,3 @@ def _leave_out_few_votes(catalog: Catalog, schema: Schema, settings: CatalogSett
     left_out = f"{(~enough).sum():,} of {len(enough):,} galaxies"
     logger.info("Left out %s with fewer than %s votes for %s.", left_out, settings.min_votes, asked)
     return catalog.rows(enough)
-
-
-def _count_rows(chosen: npt.ArrayLike) -> str:
-    count = int(np.count_nonzero(chosen))
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def _quote(names: Sequence[Any] | npt.NDArray[Any], most: int = 5) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most:,} more"

@@ -3,9 +3,11 @@
 OpenCV decodes; Pillow reads the header first and whatever OpenCV cannot (CMYK, files with an odd ending).
 """
 
+import hashlib
 import io
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ ImageArray = npt.NDArray[np.uint8]
 # Images are small, readers are many, and OpenCV's own threads would hang the processes that a data loader forks.
 cv2.setNumThreads(1)
 
+READABLE_SUFFIXES = (".jpg", ".jpeg", ".png")
 MAX_PIXELS = 100_000_000
 # An intact file ends in its format's end marker. OpenCV fills what a truncated file lacks with grey and says nothing.
 _END_MARKERS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
@@ -43,22 +46,38 @@ def read_image(path: str | Path, color: bool = False) -> ImageArray:
     Raises:
         ImageError: the file is missing, empty, truncated, too large or no image. The message names the path.
     """
+    return _decode(path, _read_bytes(path), color)
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image file holds, without its pixels.
+
+    Args:
+        mode: as Pillow names it: L, RGB, RGBA, P, CMYK ...
+        lowest, highest: of all pixels and channels.
+        checksum: of the pixels.
+    """
+
+    height: int
+    width: int
+    mode: str
+    lowest: int
+    highest: int
+    checksum: bytes
+
+    @property
+    def kind(self) -> str:
+        return f"{self.width} x {self.height} {self.mode}"
+
+
+def inspect_image(path: str | Path) -> ImageFacts:
+    """Read an image as `read_image` does, and say what it holds; `ImageError` where it cannot be read."""
     encoded = _read_bytes(path)
-    image_format, mode, (width, height) = _read_header(path, encoded)
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"'{path}' has {width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels that an "
-            "image of one galaxy may have. Cut out the galaxy."
-        )
-    if mode in _OPENCV_MODES and _END_MARKERS[image_format] in encoded[-64:]:
-        flag = cv2.IMREAD_COLOR_RGB if color else cv2.IMREAD_GRAYSCALE
-        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
-    else:
-        image = _decode_with_pillow(path, encoded, color)
-    if image is None:
-        raise ImageError(f"'{path}' starts as a {image_format} file but cannot be decoded: it is damaged.")
-    decoded: ImageArray = np.asarray(image, np.uint8)
-    return decoded if color else decoded[:, :, np.newaxis]
+    _, mode, (width, height) = _read_header(path, encoded)
+    pixels = _decode(path, encoded, color=True)
+    checksum = hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
+    return ImageFacts(height, width, mode, int(pixels.min()), int(pixels.max()), checksum)
 
 
 def find_unreadable(
@@ -78,6 +97,24 @@ def find_unreadable(
     with ThreadPoolExecutor(max(1, workers)) as pool:
         problems = enumerate(pool.map(problem, paths))
         return {position: message for position, message in problems if message is not None}
+
+
+def _decode(path: str | Path, encoded: bytes, color: bool) -> ImageArray:
+    image_format, mode, (width, height) = _read_header(path, encoded)
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"'{path}' has {width} x {height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels that an "
+            "image of one galaxy may have. Cut out the galaxy."
+        )
+    if mode in _OPENCV_MODES and _END_MARKERS[image_format] in encoded[-64:]:
+        flag = cv2.IMREAD_COLOR_RGB if color else cv2.IMREAD_GRAYSCALE
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), flag | cv2.IMREAD_IGNORE_ORIENTATION)
+    else:
+        image = _decode_with_pillow(path, encoded, color)
+    if image is None:
+        raise ImageError(f"'{path}' starts as a {image_format} file but cannot be decoded: it is damaged.")
+    decoded: ImageArray = np.asarray(image, np.uint8)
+    return decoded if color else decoded[:, :, np.newaxis]
 
 
 def _read_bytes(path: str | Path) -> bytes:

@@ -1,14 +1,11 @@
 """An evaluation as one self-contained HTML page, CSV tables and JSON."""
 
-import base64
 import json
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -18,6 +15,7 @@ from zoobot.shared import dirichlet
 from zoobot.shared.images import read_image
 from zoobot.shared.metrics import FREE_BASELINE, MODEL, PUBLISHED_BASELINE, SEEN, Evaluation
 from zoobot.shared.metrics import evaluate as evaluate_predictions
+from zoobot.shared.pages import as_data, figure_as_data, literal_text, new_figure, render_page
 from zoobot.shared.predictions import read_predictions
 from zoobot.shared.run_folders import open_run, write_atomically
 from zoobot.shared.schemas import Question, Schema
@@ -62,24 +60,19 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
 
 
 def _render(evaluation: Evaluation) -> str:
-    import matplotlib
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("zoobot.shared"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    settings = evaluation.settings
-    with matplotlib.rc_context({"text.parse_math": False}):  # a question's name may hold any character
+    with literal_text():
         figures = {
-            "history": _as_png(plot_history(evaluation)),
-            "losses": _as_png(plot_losses(evaluation)),
-            "fractions": _as_png(plot_fractions(evaluation)),
+            "history": figure_as_data(plot_history(evaluation)),
+            "losses": figure_as_data(plot_losses(evaluation)),
+            "fractions": figure_as_data(plot_fractions(evaluation)),
         }
-    return environment.get_template("report.html").render(
+    return render_page(
+        "report.html",
         evaluation=evaluation,
         config=evaluation.model["config"],
         figures=figures,
         gallery=_build_gallery(evaluation),
-        votes_for_fractions=settings.votes_for_fractions,
+        votes_for_fractions=evaluation.settings.votes_for_fractions,
         left_out={reason: count for reason, count in evaluation.counts.items() if count},
     )
 
@@ -90,7 +83,7 @@ def plot_history(evaluation: Evaluation) -> "Figure":
 
     metrics = evaluation.model["metrics"]
     history = metrics["history"]
-    figure = _figure(7.5, 3.8)
+    figure = new_figure(7.5, 3.8)
     axes = figure.add_subplot()
     axes.plot(history["epoch"], history["train/loss"], color="#b0b0b0", label="training (random views)")
     axes.plot(history["epoch"], history["validation/loss"], color=_COLORS[MODEL], label="validation")
@@ -108,7 +101,7 @@ def plot_losses(evaluation: Evaluation) -> "Figure":
     kind, scores = next(iter(evaluation.scores.items()))
     questions = scores.questions
     names = [name for name in _COLORS if f"loss, {name}" in questions]
-    figure = _figure(7.5, 0.6 + 0.42 * len(questions))
+    figure = new_figure(7.5, 0.6 + 0.42 * len(questions))
     axes = figure.add_subplot()
     height = 0.8 / len(names)
     for position, name in enumerate(names):
@@ -128,7 +121,7 @@ def plot_fractions(evaluation: Evaluation) -> "Figure":
     """
     questions = evaluation.schema.questions
     columns = min(3, len(questions))
-    figure = _figure(4.2 * columns, 3.3 * -(-len(questions) // columns))
+    figure = new_figure(4.2 * columns, 3.3 * -(-len(questions) // columns))
     for position, question in enumerate(questions):
         axes = figure.add_subplot(-(-len(questions) // columns), columns, position + 1)
         _plot_question_fractions(axes, evaluation, question)
@@ -209,20 +202,4 @@ def _thumbnail(file_loc: str) -> str | None:
     scale = _THUMBNAIL_SIZE / max(image.shape[:2])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
-
-
-def _figure(width: float, height: float) -> "Figure":
-    """A figure of its own: no pyplot, no global state, no window."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _as_png(figure: "Figure") -> str:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return as_data("image/jpeg", encoded.tobytes())

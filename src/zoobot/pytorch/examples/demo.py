@@ -10,7 +10,7 @@ from rich.progress import Progress
 from zoobot.config import CatalogCheckSettings, DemoSettings, EvaluateSettings, TrainSettings
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.train_with_pytorch_lightning import train
-from zoobot.shared import catalogs, metrics, reports, simulation
+from zoobot.shared import catalog_reports, metrics, reports, simulation
 from zoobot.shared.run_folders import open_run
 from zoobot.shared.schemas import get_schema
 
@@ -65,7 +65,7 @@ def run_demo(output: str | Path, settings: DemoSettings | None = None) -> Demo:
                 IMAGE_SIZE,
                 progress=lambda done, _: progress.update(task, completed=done),
             )
-    logger.info("%s", catalogs.check(catalog, schema, CatalogCheckSettings()))
+    logger.info("%s", catalog_reports.check(catalog, schema, settings=CatalogCheckSettings()))
     training = TrainSettings(
         architecture="regnety_002",  # the most that is learned in two minutes on two cores
         image_size=64,

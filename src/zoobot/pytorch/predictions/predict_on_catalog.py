@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zoobot.config import PredictSettings
+from zoobot.config import CatalogSettings, PredictSettings
 from zoobot.errors import CatalogError, ImageError, ModelError
 from zoobot.pytorch.datasets.galaxy_dataset import ImageDataset
 from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device
@@ -35,7 +35,7 @@ _AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 @dataclass(frozen=True)
 class PredictedCatalog:
-    """What prediction returns: where the predictions are, and how many."""
+    """What prediction returns: where the predictions are, how many, and the rows and images that were left out."""
 
     folder: Path
     n_predicted: int
@@ -44,7 +44,9 @@ class PredictedCatalog:
     def __str__(self) -> str:
         lines = [f"Predicted {self.n_predicted:,} galaxies: {self.folder}"]
         if len(self.rejected):
-            lines.append(f"Images that could not be read: {len(self.rejected):,}, see {self.folder / 'rejected.csv'}")
+            lines.append(
+                f"Left out, with the reason of each, in {self.folder / 'rejected.csv'}: {len(self.rejected):,}"
+            )
         return "\n".join(lines)
 
 
@@ -74,11 +76,11 @@ def predict(
     described = read_model_folder(model)
     estimator = load_model(model) if loaded is None else _copy_of(loaded, described)
     description = described.describe()
-    galaxies = load_catalog(catalog, None)
+    galaxies = load_catalog(catalog, None, CatalogSettings(on_bad_row=settings.on_bad_row))
     _refuse_columns_that_cannot_travel(galaxies, described)
     travelling = _add_split(galaxies.table, described)
     inputs = {"model": description["weights_sha256"], "catalog": galaxies.checksum()}
-    may_differ = frozenset({"on_bad_image"})
+    may_differ = frozenset({"on_bad_image", "on_bad_row"})
     folder = open_run(output, "predict", settings, inputs, makes="part-*.parquet", may_differ=may_differ)
     device = find_device(settings.device)
     estimator = estimator.to(device).eval()
@@ -109,11 +111,11 @@ def predict(
                 )
             rejected += read_rejected(path)
             progress.advance(task, len(rows))
-    table = pd.DataFrame(rejected, columns=["id_str", "file_loc", "reason"])
-    write_atomically(folder / "rejected.csv", table.to_csv(index=False))
+    left_out = galaxies.list_rejected(rejected)
+    write_atomically(folder / "rejected.csv", left_out.to_csv(index=False))
     if settings.format == "csv":
         write_csv(folder)
-    return PredictedCatalog(folder, len(galaxies) - len(table), table)
+    return PredictedCatalog(folder, len(galaxies) - len(rejected), left_out)
 
 
 @torch.inference_mode()

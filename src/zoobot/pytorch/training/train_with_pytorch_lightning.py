@@ -254,14 +254,17 @@ class EpochLines(Callback):
 
 
 def _with_readable_images(catalog: Catalog, settings: TrainSettings, run: Path) -> Catalog:
-    """Read every image once; stop at those that cannot be read, or leave them out. `rejected.csv` lists them."""
+    """Read every image once; stop at those that cannot be read, or leave them out.
+
+    `rejected.csv` lists them, and the rows of the catalog that were left out.
+    """
     with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("Checking images", total=len(catalog))
         unreadable = find_unreadable(catalog.file_locs, settings.color, count_cores(), lambda: progress.advance(task))
     rows = list(unreadable)
-    rejected = catalog.table.loc[rows, ["id_str", "file_loc"]].assign(reason=list(unreadable.values()))
+    images = catalog.table.loc[rows, ["id_str", "file_loc"]].assign(reason=list(unreadable.values()))
     record = run / "rejected.csv"
-    listed = rejected.to_csv(index=False)
+    listed = catalog.list_rejected(images.itertuples(index=False)).to_csv(index=False)
     if _find_first_epoch(run / "checkpoints" / "last.ckpt") and record.read_text() != listed:
         raise OutputError(
             f"Other images can be read now than when the run in '{run}' was begun ('{record}' lists those that could "
