@@ -31,29 +31,22 @@ METADATA = json.dumps({"session": "e69d40c9" * 8, "user_agent": "Mozilla/5.0 " *
 def classifications(count: int, rng: random.Random):
     """Number, volunteer (None: not logged in), subject, time and answers, five each."""
     questions = get_schema("decals-dr5").questions[:QUESTIONS]
+    choices = {question.text: [answer.short_text for answer in question.answers] for question in questions}
     for number in range(count):
         volunteer = rng.randrange(VOLUNTEERS) if rng.random() < 0.8 else None
         moment = f"2019-{number % 12 + 1:02}-{number % 28 + 1:02}T{number % 24:02}:{number % 60:02}:11.904Z"
-        answers = [(question.text, rng.choice(question.answers).short_text) for question in questions]
+        answers = [(question, rng.choice(texts)) for question, texts in choices.items()]
         yield number, volunteer, rng.randrange(SUBJECTS), moment, answers
 
 
 def write_flat(path: Path, count: int) -> None:
     with path.open("w") as file:
         for number, volunteer, subject, moment, answers in classifications(count, random.Random(1)):
-            user = {} if volunteer is None else {"user_id": str(volunteer)}
+            user = "" if volunteer is None else f'"user_id":"{volunteer}",'
+            common = f'{{"created_at":"{moment}","workflow_id":"10581",{user}"subject_id":"{subject}",'
+            common += f'"classification_id":"{number}",'
             for question, answer in answers:
-                fields = {
-                    "created_at": moment,
-                    "workflow_id": "10581",
-                    **user,
-                    "subject_id": str(subject),
-                    "classification_id": str(number),
-                    "question": question,
-                    "response": answer,
-                    "response_id": "3320253520",
-                }
-                file.write(json.dumps(fields, separators=(",", ":")) + "\n")
+                file.write(f'{common}"question":"{question}","response":"{answer}","response_id":"3320253520"}}\n')
 
 
 def write_classifications(path: Path, count: int) -> None:

@@ -15,10 +15,11 @@ from zoobot.config import ConvertSettings
 from zoobot.errors import CatalogError, OutputError, SettingError
 from zoobot.shared import table_mappings
 from zoobot.shared.catalog_conversion import as_text, convert
+from zoobot.shared.mapping_files import list_mappings
 from zoobot.shared.published_votes import votes_of_fractions
 from zoobot.shared.schemas import Schema, get_schema
 from zoobot.shared.simulation import answer_probabilities, cast_votes, draw_galaxies
-from zoobot.shared.table_mappings import list_table_mappings, load_table_mapping
+from zoobot.shared.table_mappings import load_table_mapping
 
 TREE = """
 question_answer_pairs: {shape: [_smooth, _disk], bar: [_yes, _no]}
@@ -100,10 +101,10 @@ def test_stripe_82_adds_up_and_its_fractions_come_close(shared_data, tmp_path):
 
 
 def test_every_bundled_mapping_is_readable_and_fills_each_of_its_trees():
-    assert list_table_mappings() == [
+    assert list_mappings("tables") == [
         *("gz-candels", "gz-decals", "gz-decals-dr12", "gz-hubble", "gz2", "kaggle-galaxy-zoo"),
     ]
-    for name in list_table_mappings():
+    for name in list_mappings("tables"):
         mapping, _ = load_table_mapping(name)
         for schema in map(get_schema, [tree + form for tree in mapping.schemas for form in ("", "-ortho")]):
             for columns in filter(None, (mapping.counts, mapping.fractions)):

@@ -472,7 +472,7 @@ def test_times_that_cannot_be(folder, mapping, span, message):
     ("content", "message"),
     [
         ("[]", "must hold lines such as 'schema: decals-dr5'"),
-        ("schema: gz3", "has a schema that cannot be used: There is no schema 'gz3'. Did you mean 'gz2'?"),
+        ("schema: gz3", "cannot be used: There is no schema 'gz3'. Did you mean 'gz2'?"),
         ("questions: {T0: bar}", "The key 'schema' must name a published tree"),
         ("schema: gz2\nquestion: {}", "There is no key 'question'. Did you mean 'questions'?"),
         ("schema: gz2\nquestions: [T0]", "The key 'questions' must hold lines of 'name: value'"),

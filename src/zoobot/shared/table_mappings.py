@@ -27,12 +27,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from zoobot.config import Settings
-from zoobot.errors import CatalogError, SchemaError, SettingError, did_you_mean
-from zoobot.shared.schema_files import SUFFIXES, read_yaml
-from zoobot.shared.schemas import Schema, load_schema
-
-_FOLDER = Path(__file__).parent / "mappings"
-_ZOONIVERSE = "panoptes-"  # mappings of raw answers, which lie in the same folder
+from zoobot.errors import CatalogError, SettingError, did_you_mean
+from zoobot.shared.mapping_files import load_schema_of, read_mapping
+from zoobot.shared.schemas import Schema
 
 
 def _as_tuple(value: Any) -> Any:
@@ -87,57 +84,23 @@ class TableMapping(Settings):
         return question.removesuffix(self.suffix) + underscore + answer
 
 
-def list_table_mappings() -> list[str]:
-    """The names of the bundled mappings of published tables."""
-    return sorted(file.stem for file in _FOLDER.glob("*.yaml") if not file.stem.startswith(_ZOONIVERSE))
-
-
 def load_table_mapping(mapping: str | Path) -> tuple[TableMapping, Schema]:
     """A mapping by its bundled name or from a YAML file, and its default tree.
 
     Raises:
         CatalogError: there is no such mapping, or what is wrong with it.
     """
-    path = _find_file(mapping)
+    path, content = read_mapping(mapping, "tables", "'schema: gz2' and 'counts:'")
+    if not content.get("schema"):
+        raise CatalogError(f"The mapping '{path}' must name the decision tree: 'schema: gz2'.")
     try:
-        content = read_yaml(path)
-        if not isinstance(content, dict):
-            raise SchemaError(
-                f"The mapping '{path}' must hold lines such as 'schema: gz2' and 'counts:'. Got {content!r} instead."
-            )
-        if not content.get("schema"):
-            raise SchemaError(f"The mapping '{path}' must name the decision tree: 'schema: gz2'.")
         table_mapping = TableMapping(**{"name": path.stem, **{str(key): value for key, value in content.items()}})
-        schemas = [_load_schema_beside(schema, path) for schema in table_mapping.schemas]
     except SettingError as error:
         message = str(error).replace("There is no setting", "There is no key").replace("The setting", "The key")
         raise CatalogError(f"The mapping '{path}' cannot be used:\n{message}") from None
-    except SchemaError as error:
-        raise CatalogError(str(error).replace("The schema file", "The mapping", 1)) from error
+    schemas = [load_schema_of(path, schema) for schema in table_mapping.schemas]
     _refuse_unknown_labels(table_mapping, schemas, path)
     return table_mapping, schemas[0]
-
-
-def _find_file(mapping: str | Path) -> Path:
-    path = Path(mapping)
-    if path.suffix not in SUFFIXES:
-        bundled = list_table_mappings()
-        if str(mapping) not in bundled:
-            raise CatalogError(
-                f"There is no mapping '{mapping}'.{did_you_mean(str(mapping), bundled)} Give one of "
-                f"{', '.join(bundled)}, or a YAML file of your own."
-            )
-        path = _FOLDER / f"{mapping}.yaml"
-    if not path.is_file():
-        raise CatalogError(f"There is no mapping file '{mapping}'.")
-    return path
-
-
-def _load_schema_beside(schema: str, path: Path) -> Schema:
-    try:
-        return load_schema(path.parent / schema if Path(schema).suffix in SUFFIXES else schema)
-    except SchemaError as error:
-        raise CatalogError(f"The mapping '{path}' cannot be used: {error}") from error
 
 
 def _refuse_unknown_labels(mapping: TableMapping, schemas: list[Schema], path: Path) -> None:

@@ -22,11 +22,10 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from zoobot.errors import CatalogError, SchemaError, did_you_mean
-from zoobot.shared.schema_files import read_yaml
-from zoobot.shared.schemas import Question, Schema, load_schema
+from zoobot.errors import CatalogError, did_you_mean
+from zoobot.shared.mapping_files import load_schema_of, read_mapping
+from zoobot.shared.schemas import Question, Schema
 
-_FOLDER = Path(__file__).parent / "mappings"
 _KEYS = ("name", "schema", "questions", "answers", "subject")
 _SUBJECT_KEYS = ("id_str", "file_loc", "keep")
 _IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
@@ -106,37 +105,16 @@ def load_mapping(mapping: str | Path | ZooniverseMapping) -> ZooniverseMapping:
     """
     if isinstance(mapping, ZooniverseMapping):
         return mapping
-    path = _find_file(mapping)
-    try:
-        content = read_yaml(path)
-    except SchemaError as error:
-        raise CatalogError(str(error).replace("The schema file", "The mapping", 1)) from error
-    if not isinstance(content, dict):
-        raise CatalogError(f"The mapping '{mapping}' must hold lines such as 'schema: decals-dr5' and 'questions:'.")
+    path, content = read_mapping(mapping, "zooniverse", "'schema: decals-dr5' and 'questions:'")
     faults = _find_wrong_keys(content)
     if not faults:
-        schema = _load_its_schema(content["schema"], path, mapping)
+        schema = load_schema_of(path, content["schema"])
         questions = _read_questions(content.get("questions") or {}, schema, faults)
         answers = _read_answers(content.get("answers") or {}, schema, faults)
         subject = _read_subject(content.get("subject") or {}, faults)
     if faults:
         raise CatalogError(f"The mapping '{mapping}' cannot be used:\n" + "\n".join(f"- {fault}" for fault in faults))
     return ZooniverseMapping(str(content.get("name", path.stem)), schema, questions, answers, subject)
-
-
-def _find_file(mapping: str | Path) -> Path:
-    path = Path(mapping)
-    if path.suffix not in {".yaml", ".yml"}:
-        bundled = sorted(file.stem for file in _FOLDER.glob("panoptes-*.yaml"))
-        if str(mapping) not in bundled:
-            raise CatalogError(
-                f"There is no mapping '{mapping}'.{did_you_mean(str(mapping), bundled)} Give one of "
-                f"{', '.join(bundled)}, or a YAML file of your own."
-            )
-        path = _FOLDER / f"{mapping}.yaml"
-    if not path.is_file():
-        raise CatalogError(f"There is no mapping file '{mapping}'.")
-    return path
 
 
 def _find_wrong_keys(content: Mapping[Any, Any]) -> list[str]:
@@ -153,13 +131,6 @@ def _find_wrong_keys(content: Mapping[Any, Any]) -> list[str]:
         if not isinstance(content.get(key), dict | None)
     ]
     return faults
-
-
-def _load_its_schema(schema: str, path: Path, mapping: object) -> Schema:
-    try:
-        return load_schema(path.parent / schema if schema.endswith((".yaml", ".yml")) else schema)
-    except SchemaError as error:
-        raise CatalogError(f"The mapping '{mapping}' has a schema that cannot be used: {error}") from error
 
 
 def _read_questions(listed: Mapping[Any, Any], schema: Schema, faults: list[str]) -> dict[str, str | None]:
