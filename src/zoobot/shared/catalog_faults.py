@@ -301,9 +301,10 @@ def _find_vote_faults(table: pd.DataFrame, votes: FloatArray, schema: Schema, we
     """Faults of single cells; each cell has one at most."""
     present = np.array([column in table for column in schema.label_cols])
     given = votes if present.all() else votes[:, present]
-    if not given.size or _are_sound(given, weighted):
-        return
     labels = np.array(schema.label_cols, object)[present]
+    whole = weighted or all(pd.api.types.is_integer_dtype(dtype) for dtype in table.dtypes[labels])
+    if not given.size or _are_sound(given, whole):
+        return
     kinds = np.select(
         [np.isnan(given), np.isinf(given), given < 0, given > MAX_VOTES, (given != np.floor(given)) & (not weighted)],
         [2, 3, 4, 5, 6],
@@ -325,10 +326,10 @@ def _find_vote_faults(table: pd.DataFrame, votes: FloatArray, schema: Schema, we
             yield Fault(kind, rows, list(labels[cells.any(axis=0)]), where, np.array(values, object))
 
 
-def _are_sound(votes: FloatArray, weighted: bool) -> bool:
-    """Nothing to find: the usual case, in two passes. NaN makes both comparisons false."""
+def _are_sound(votes: FloatArray, whole: bool) -> bool:
+    """Nothing to find: the usual case, in two passes where votes are `whole`. NaN makes both comparisons false."""
     with np.errstate(invalid="ignore"):
-        return bool(votes.min() >= 0 and votes.max() <= MAX_VOTES and (weighted or (votes == np.floor(votes)).all()))
+        return bool(votes.min() >= 0 and votes.max() <= MAX_VOTES and (whole or (votes == np.floor(votes)).all()))
 
 
 def _name_cells(labels: Texts, cells: npt.NDArray[np.bool_]) -> Texts:

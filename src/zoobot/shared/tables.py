@@ -140,7 +140,7 @@ def _iter_parquet(file: Path, batch_rows: int | None, columns: Sequence[str] | N
             return
         names = parquet.schema_arrow.names
         for batch in parquet.iter_batches(batch_rows, columns=[name for name in names if name in (columns or names)]):
-            yield batch.to_pandas()
+            yield batch.to_pandas(split_blocks=True)  # without a copy
 
 
 def _iter_csv(file: Path, batch_rows: int | None, text_columns: Sequence[str]) -> Iterator[pd.DataFrame]:
