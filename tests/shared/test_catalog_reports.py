@@ -223,3 +223,12 @@ def test_galaxies_that_stand_twice_are_found_by_their_file(shared_data, tmp_path
         "file_loc stands in an earlier row too in 12 rows"
     ]
     assert len(pd.read_csv(tmp_path / "R" / "warnings.csv")) == 12
+
+
+def test_the_sample_is_every_so_manieth_galaxy_however_they_come():
+    votes = np.arange(40_000.0)[:, None] * np.ones(len(SCHEMA.answers)) / 10
+    for sizes in ([40_000], [1, 7000, 2, 12_997, 20_000]):
+        totals = VoteTotals(SCHEMA)
+        for part in np.split(votes, np.cumsum(sizes)[:-1]):
+            totals.add(part)
+        np.testing.assert_array_equal(totals.sample, votes[::8])

@@ -25,6 +25,7 @@ class VoteTotals:
     Attributes:
         n_galaxies: rows seen.
         answers: `(answer,)`, votes of all galaxies.
+        sample: votes of up to a few thousand galaxies, evenly from the whole catalog.
         histograms: for each question, number of galaxies with 0, 1, 2 ... votes for it (rounded, where weighted).
     """
 
@@ -33,13 +34,15 @@ class VoteTotals:
         self.n_galaxies = 0
         self.answers = np.zeros(len(schema.answers))
         self.histograms = [np.zeros(1, np.int64) for _ in schema.questions]
-        self._sample: list[FloatArray] = []
+        self.sample = np.zeros((0, len(schema.answers)))
+        self._stride = 1  # each galaxy whose number is a multiple of it is in the sample
 
     def add(self, votes: FloatArray) -> None:
         """Count a batch `(galaxy, answer)`; what is no number of votes counts as 0."""
         with np.errstate(invalid="ignore"):
             if not (votes.min() >= 0 and votes.max() <= MAX_VOTES):
                 votes = np.where((votes >= 0) & (votes <= MAX_VOTES), votes, 0)
+        self._add_to_sample(votes)
         self.n_galaxies += len(votes)
         self.answers += votes.sum(axis=0)
         totals = np.rint(sum_by_question(votes, self.schema.question_index_groups)).astype(np.int64)
@@ -47,13 +50,13 @@ class VoteTotals:
             counts = np.bincount(totals[:, position], minlength=len(known))
             counts[: len(known)] += known
             self.histograms[position] = counts
-        self._sample.append(votes[:: -(-len(votes) // _SAMPLED_ROWS)])
 
-    @property
-    def sample(self) -> FloatArray:
-        """Votes of up to a few thousand galaxies, evenly from all batches."""
-        votes = np.concatenate(self._sample)
-        return votes[:: max(1, len(votes) // _SAMPLED_ROWS)]
+    def _add_to_sample(self, votes: FloatArray) -> None:
+        chosen = votes[-self.n_galaxies % self._stride :: self._stride]
+        self.sample = np.concatenate([self.sample, chosen])
+        while len(self.sample) > _SAMPLED_ROWS:
+            self.sample = self.sample[::2].copy()
+            self._stride *= 2
 
     def to_table(self) -> pd.DataFrame:
         """One row per question: galaxies with votes, votes, and the median number of votes of these galaxies."""
