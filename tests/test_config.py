@@ -14,6 +14,7 @@ from zoobot.config import (
     PredictSettings,
     Settings,
     TrainSettings,
+    ZooniverseSettings,
     load_settings,
 )
 from zoobot.errors import SettingError, ZoobotError
@@ -224,3 +225,7 @@ def test_wrong_setting_on_the_command_line_ends_with_2(zoobot, simulated, tmp_pa
 
 def test_base_settings_refuse_everything():
     assert message_of(Settings, a=1) == "There is no setting 'a'."
+
+
+def test_workflows_of_a_yaml_file_may_be_numbers():
+    assert load_settings(ZooniverseSettings, None, ["workflow_id=[10581]"], {}).workflow_id == ["10581"]

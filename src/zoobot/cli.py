@@ -131,7 +131,7 @@ COMMANDS = [
                 typer.Option(
                     ...,
                     "--from",
-                    help="gz2, gz-decals, gz-hubble, gz-candels, kaggle-galaxy-zoo, or a YAML file of your own.",
+                    help="gz2, gz-decals, gz-decals-dr12, gz-hubble, gz-candels, kaggle-galaxy-zoo, or a YAML file of your own.",
                 ),
             ),
             "output": (Path, _option("Catalog to write: .csv, .csv.gz or .parquet.")),
@@ -302,7 +302,7 @@ def _or_none(annotation: Any) -> Any:
 def _setting(name: str, described: FieldInfo) -> Any:
     """An option that is None unless given, so that presets and files can fill it; its help says the default."""
     default, help_text = described.default, str(described.description)
-    if default is not None and not isinstance(default, bool):
+    if default not in (None, []) and not isinstance(default, bool):
         shown = " ".join(f"{part:g}" for part in default) if isinstance(default, tuple) else default
         help_text += f" [default: {shown}]"
     flag = "--" + name.replace("_", "-")

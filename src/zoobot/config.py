@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Device = Literal["auto", "cpu", "gpu", "mps"]
 Precision = Annotated[Literal["32", "16-mixed", "bf16-mixed"], BeforeValidator(str)]  # YAML reads 32 as a number
+Name = Annotated[str, BeforeValidator(str)]  # so that YAML's 10581 is a name too
 
 
 class Settings(BaseModel):
@@ -88,9 +89,9 @@ class ConvertSettings(Settings):
     id_col: str | None = None
     """Column of the table that names each galaxy; by default the mapping's own."""
     file_template: str | None = None
-    """Image of each galaxy, filled from the row's own columns, such as '{asset_id}.jpg'."""
+    """Image of each galaxy, filled from the row's own columns, such as '{asset_id}.jpg' or '{name[:4]}/{name}.png'."""
     image_folder: Path | None = None
-    """Folder of the images, put before what the template gives."""
+    """Folder of the images, put before what the template gives; a relative one is meant from where you are."""
     total_votes: str | None = None
     """Volunteers per galaxy, a column or a number: needed where the table has vote fractions but no counts."""
 
@@ -98,7 +99,7 @@ class ConvertSettings(Settings):
 class ZooniverseSettings(Settings):
     """How raw volunteer answers become votes."""
 
-    workflow_id: list[str] = []
+    workflow_id: list[Name] = []
     """Count these workflows only; repeatable. By default all."""
     not_logged_in: Literal["keep", "drop"] = "keep"
     """What to do about volunteers who were not logged in."""
