@@ -131,7 +131,7 @@ COMMANDS = [
                 typer.Option(
                     ...,
                     "--from",
-                    help="gz2, gz-decals, gz-decals-dr12, gz-hubble, gz-candels, kaggle-galaxy-zoo, or a YAML file of your own.",
+                    help="gz2, gz-decals, gz-decals-dr12, gz-hubble, gz-candels, kaggle-galaxy-zoo, or a YAML file.",
                 ),
             ),
             "output": (Path, _option("Catalog to write: .csv, .csv.gz or .parquet.")),
