@@ -200,7 +200,7 @@ def _subject_of(fields: Mapping[str, Any]) -> str:
 
 
 def _volunteer_of(fields: Mapping[str, Any]) -> tuple[str, bool]:
-    """A key for the volunteer and whether it is an account; the exporter hashes addresses, anew for each export."""
+    """A key for the volunteer and whether it is an account; addresses come hashed, it seems anew for each export."""
     user, name = _as_id(fields.get("user_id")), _as_id(fields.get("user_name"))
     if user:
         return f"user {user}", True
