@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import yaml
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from zoobot.errors import SchemaError
@@ -316,6 +316,7 @@ def test_schema_survives_json(schema):
 
 
 @given(random_trees())
+@example(Schema(PAIRS, DEPENDENCIES, name="\x85", display_text={"bar": "a\u2028b", "odd": "\u2029"}))
 def test_schema_survives_yaml(tmp_path_factory, schema):
     path = tmp_path_factory.getbasetemp() / "tree.yaml"
     schema.to_yaml(path)

@@ -10,6 +10,7 @@ from zoobot.errors import SchemaError
 from zoobot.shared.run_folders import write_atomically
 
 SUFFIXES = (".yaml", ".yml")
+_LINE_BREAKS = set("\x85\u2028\u2029")
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -26,11 +27,21 @@ def write_yaml(tree: Mapping[str, Any], path: str | Path) -> None:
     """Write a tree, its questions in their order."""
     if Path(path).suffix not in SUFFIXES:
         raise SchemaError(f"The schema file '{path}' must end in {' or '.join(SUFFIXES)}.")
-    content = yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True, width=120)
+    content = yaml.dump(dict(tree), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     try:
         write_atomically(Path(path), content)
     except OSError as error:
         raise SchemaError(f"The schema file '{path}' cannot be written: {error.strerror}.") from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML that escapes Unicode's own line breaks, which PyYAML writes as they are and reads as spaces."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if _LINE_BREAKS & set(text) else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 class _LoaderWithoutRepeats(yaml.SafeLoader):
