@@ -7,14 +7,14 @@ BIN := .venv/bin
 demo: .venv/pytorch.installed
 	$(BIN)/zoobot demo --output demo
 
-test: .venv/dev.installed
+test: .venv/dev.installed .venv-tensorflow/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
 clean:
-	rm -rf .venv demo build dist
+	rm -rf .venv .venv-tensorflow demo build dist
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "zoobot needs Python 3.11, 3.12 or 3.13 on the path, or make PYTHON=/path/to/python"; exit 1; }
@@ -27,3 +27,10 @@ clean:
 .venv/dev.installed: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet -e ".[pytorch,dev]"
 	touch $@ .venv/pytorch.installed
+
+# TensorFlow has an environment of its own: in one process with torch's triton it aborts Python.
+.venv-tensorflow/installed:
+	@test -n "$(PYTHON)" || { echo "zoobot needs Python 3.11, 3.12 or 3.13 on the path, or make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/python -m pip install --quiet "tensorflow-cpu>=2.20"
+	touch $@

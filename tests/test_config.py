@@ -109,10 +109,9 @@ def test_a_test_set_may_be_empty_and_bounds_may_meet():
 
 
 def test_adjustments_are_those_of_the_settings():
-    settings = TrainSettings(image_size=64, color=True, crop_bounds=(0.5, 0.6), max_shift=0.2, aspect_bounds=(1, 2))
+    settings = TrainSettings(image_size=64, crop_bounds=(0.5, 0.6), max_shift=0.2, aspect_bounds=(1, 2))
     assert settings.adjustments.to_dict() == {
         "image_size": 64,
-        "color": True,
         "crop_bounds": (0.5, 0.6),
         "max_shift": 0.2,
         "aspect_bounds": (1.0, 2.0),

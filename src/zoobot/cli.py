@@ -154,12 +154,35 @@ COMMANDS = [
         settings=config.ZooniverseSettings,
     ),
     Command(
+        verb="prepare",
+        function="zoobot.shared.preparation:prepare",
+        summary="Decode every image once, into files that are fast to read.",
+        details="The folder holds the votes too: 'zoobot train PREPARED' needs no schema. Interrupted and started "
+        "again, it goes on where it stopped.",
+        example="zoobot prepare catalog.csv --schema gz2 --output PREPARED --image-size 300",
+        inputs={
+            "catalog": (Path, _argument("Table with id_str, file_loc and votes; with --verify, a prepared folder.")),
+            "schema": (str | None, _option("Decision tree; none for galaxies without votes, to predict.", None)),
+            "output": (Path | None, _option("Folder to write; new, empty, or that of the same command.", None)),
+            "verify": (bool, _option("Check every checksum of a prepared folder instead.", False)),
+        },
+        settings=config.PrepareSettings,
+    ),
+    Command(
         verb="train",
         function="zoobot.pytorch.training.train_with_pytorch_lightning:train",
         summary="Train a model from scratch on votes.",
-        details="Images are read as they are. Interrupted and started again, it goes on where it stopped.",
+        details="Takes a catalog, or a folder made by 'zoobot prepare'. Interrupted and started again, it goes on "
+        "where it stopped.",
         example="zoobot train catalog.csv --schema gz2 --output RUN",
-        inputs={"catalog": _CATALOG, "schema": _SCHEMA, "output": _OUTPUT},
+        inputs={
+            "catalog": (Path, _argument("Table with id_str, file_loc and votes, or a prepared folder.")),
+            "schema": (
+                str | None,
+                _option("Decision tree: a name or a YAML file. Prepared folders know theirs.", None),
+            ),
+            "output": _OUTPUT,
+        },
         settings=config.TrainSettings,
     ),
     Command(
@@ -170,7 +193,7 @@ COMMANDS = [
         example="zoobot predict RUN/model catalog.csv --output PREDICTIONS",
         inputs={
             "model": (Path, _argument("Model folder, such as RUN/model.")),
-            "catalog": (Path, _argument("Table with id_str and file_loc; other columns travel along.")),
+            "catalog": (Path, _argument("Table with id_str and file_loc, or a prepared folder; other columns travel.")),
             "output": _OUTPUT,
         },
         settings=config.PredictSettings,

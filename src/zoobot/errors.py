@@ -24,6 +24,10 @@ class ImageError(ZoobotError, ValueError):
     """An image file cannot be read as an image."""
 
 
+class ShardError(ZoobotError, ValueError):
+    """Prepared images are damaged, or not what they must be."""
+
+
 class SettingError(ZoobotError, ValueError):
     """A setting has a value that it cannot have."""
 

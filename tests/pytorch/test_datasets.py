@@ -3,9 +3,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from zoobot.config import ImageSettings
 from zoobot.errors import CatalogError, ImageError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
-from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset
+from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset, as_it_is
 from zoobot.shared.adjustments import Adjustments, adjust
 from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.images import read_image
@@ -19,9 +20,9 @@ def catalog(simulated):
 
 @pytest.mark.parametrize("color", [False, True])
 def test_an_image_comes_channel_first_with_its_votes(catalog, color):
-    dataset = GalaxyDataset(catalog, Adjustments(48, color=color))
+    dataset = GalaxyDataset(catalog, Adjustments(48), ImageSettings(color=color))
     image, votes = dataset[3]
-    expected = adjust(read_image(catalog.file_locs[3], color), dataset.adjustments)
+    expected = adjust(read_image(catalog.image_files[3][0], color), dataset.adjustments)
     assert image.shape == (3 if color else 1, 48, 48)
     assert image.dtype == torch.uint8
     np.testing.assert_array_equal(image.numpy(), expected.transpose(2, 0, 1))
@@ -46,7 +47,8 @@ def test_views_are_the_same_from_worker_processes(catalog):
 
     def first_batch(workers):
         order = EpochOrder(len(dataset), seed=0)
-        return next(iter(DataLoader(dataset, batch_sampler=EvenBatches(order, 8), num_workers=workers)))
+        batches = EvenBatches(order, 8)
+        return next(iter(DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=as_it_is)))
 
     for alone, helped in zip(first_batch(0), first_batch(1), strict=True):
         assert torch.equal(alone, helped)

@@ -13,13 +13,16 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tests.pytorch.conftest import TINY
-from zoobot.config import TrainSettings
+from zoobot.config import PrepareSettings, TrainSettings
 from zoobot.errors import CatalogError, DeviceMemoryError, ImageError, ModelError, OutputError, SettingError
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.train_with_pytorch_lightning import train
+from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.predictions import read_predictions
+from zoobot.shared.preparation import prepare
 from zoobot.shared.schemas import get_schema
 
 
@@ -82,7 +85,8 @@ def test_same_seed_same_weights(trained, simulated, tiny, tmp_path):
 
 KILLED = """
 import json, sys, time
-from zoobot.config import TrainSettings
+from zoobot.config import PrepareSettings, TrainSettings
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.training.train_with_pytorch_lightning import train
 
@@ -311,3 +315,95 @@ def test_damaged_weights(trained, tmp_path):
 def test_the_run_folder_in_place_of_the_model_folder(trained):
     with pytest.raises(ModelError, match=r"no model folder: it has no config.json. Did you mean '.*/RUN/model'\?"):
         load_model(trained.folder.parent)
+
+
+# --- prepared images ---
+
+
+@pytest.fixture(scope="module")
+def prepared(simulated, tmp_path_factory):
+    """The simulated galaxies at their own 64 pixels: the views are those of the files."""
+    folder = tmp_path_factory.mktemp("prepared") / "store"
+    return prepare(simulated / "catalog.csv", "gz2", folder, PrepareSettings(image_size=64)).folder
+
+
+@pytest.mark.parametrize("shard_format", ["store", "tfrecord", "webdataset"])
+def test_training_and_prediction_from_a_prepared_folder_equal_those_from_files(
+    simulated, trained, tiny, tmp_path, shard_format, zoobot
+):
+    settings = PrepareSettings(format=shard_format, image_size=64, shard_size=25)
+    folder = prepare(simulated / "catalog.csv", "gz2", tmp_path / "p", settings).folder
+    again = train(folder, None, tmp_path / "RUN", tiny)
+    assert again.metrics["history"] == trained.metrics["history"]
+    from_files, from_folder = (
+        predict(trained.folder, data, tmp_path / f"predictions{number}")
+        for number, data in enumerate((simulated / "catalog.csv", folder))
+    )
+    files, stored = (read_predictions(done.folder) for done in (from_files, from_folder))
+    assert files.id_str == stored.id_str
+    np.testing.assert_array_equal(files.concentrations, stored.concentrations)
+
+
+def test_workers_do_not_change_what_is_learned(prepared, tiny, tmp_path):
+    alone, helped = (
+        train(prepared, None, tmp_path / str(workers), tiny.model_copy(update={"workers": workers, "epochs": 1}))
+        for workers in (0, 2)
+    )
+    assert alone.metrics["history"] == helped.metrics["history"]
+
+
+def test_views_on_the_device_are_those_of_the_cpu(prepared, tiny):
+    catalog = load_catalog(prepared, get_schema("gz2"))
+    of_cpu, of_device = (
+        GalaxyDataModule(catalog, get_schema("gz2"), tiny.model_copy(update={"augment_on": where}))
+        for where in ("cpu", "device")
+    )
+    for loader in ("train_dataloader", "val_dataloader"):
+        expected, given = (next(iter(getattr(module, loader)())) for module in (of_cpu, of_device))
+        images, votes = of_device.on_after_batch_transfer(given, 0)
+        assert torch.equal(votes, expected[1])
+        assert images.shape == expected[0].shape
+        # both interpolate from the same pixels; OpenCV in steps of 1/32 pixel, rounded
+        difference = (images * 255 - expected[0]).abs()
+        assert difference.mean() < 0.5
+        assert difference.max() < 6
+
+
+def test_training_on_the_device_needs_prepared_images(simulated, prepared, tiny, tmp_path):
+    settings = tiny.model_copy(update={"augment_on": "device", "epochs": 1})
+    with pytest.raises(SettingError, match="--augment-on device needs prepared images"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "a", settings)
+    assert np.isfinite(train(prepared, None, tmp_path / "b", settings).metrics["validation_loss"])
+
+
+def test_colour_of_a_prepared_folder_is_taken_or_refused(simulated, tiny, tmp_path, caplog):
+    settings = PrepareSettings(image_size=48, color=True)
+    folder = prepare(simulated / "catalog.csv", "gz2", tmp_path / "p", settings).folder
+    once = tiny.model_copy(update={"epochs": 1})
+    model = train(folder, None, tmp_path / "RUN", once).model
+    assert (model.channels, model.settings.color) == (3, True)
+    assert "prepare them with --image-size 69" in caplog.text
+    grey = prepare(simulated / "catalog.csv", "gz2", tmp_path / "grey", PrepareSettings(image_size=48)).folder
+    with pytest.raises(SettingError, match="- color: False there, True wanted"):
+        train(grey, None, tmp_path / "c", once.model_copy(update={"color": True}))
+    with pytest.raises(SettingError, match="- color: False there, True wanted"):
+        predict(tmp_path / "RUN" / "model", grey, tmp_path / "d")
+
+
+def test_any_number_of_bands_trains_and_predicts(simulated, tiny, tmp_path):
+    catalog = load_catalog(simulated / "catalog.csv", get_schema("gz2"))
+    table = catalog.table.drop(columns="file_loc")
+    for number, band in enumerate("ugriz"):
+        table[f"file_loc_{band}"] = np.roll([files[0] for files in catalog.image_files], number)
+    settings = tiny.model_copy(update={"epochs": 1, "color": True})
+    trained = train(table, "gz2", tmp_path / "RUN", settings)
+    assert trained.model.channels == 5
+    assert load_model(trained.folder).channels == 5
+    assert predict(trained.folder, table, tmp_path / "predictions").n_predicted == 60
+    with pytest.raises(SettingError, match=r"trained on images of 5 bands; those of the catalog .* have 3"):
+        predict(trained.folder, simulated / "catalog.csv", tmp_path / "three")
+
+
+def test_schema_is_needed_where_the_catalog_knows_none(simulated, tiny, tmp_path, zoobot):
+    with pytest.raises(SettingError, match="--schema is missing"):
+        train(simulated / "catalog.csv", None, tmp_path / "RUN", tiny)

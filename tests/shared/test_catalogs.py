@@ -71,7 +71,7 @@ def test_every_format_reads_to_the_same_catalog(tmp_path, name, monkeypatch):
     WRITERS[name](make_table(), tmp_path / name)
     catalog = load_catalog(tmp_path / name, SCHEMA)
     assert catalog.id_str == IDS
-    assert catalog.file_locs == [str(tmp_path / f"images/{number}.png") for number in range(4)]
+    assert catalog.image_files == [(str(tmp_path / f"images/{number}.png"),) for number in range(4)]
     np.testing.assert_array_equal(catalog.votes, expected.votes)
     assert catalog.votes.dtype == np.float64
     assert catalog.table["ra"].tolist() == [0.5, 10.25, 359.0, 180.0]
@@ -91,7 +91,7 @@ def test_ids_of_csv_stay_text(tmp_path, ids):
     (tmp_path / "c.csv").write_text("id_str,file_loc\n" + "".join(f"{galaxy},007\n" for galaxy in ids))
     catalog = load_catalog(tmp_path / "c.csv", None)
     assert catalog.id_str == ids
-    assert catalog.file_locs == [str(tmp_path / "007")] * 2
+    assert catalog.image_files == [(str(tmp_path / "007"),)] * 2
 
 
 def test_whole_number_ids_of_binary_formats_become_text():
@@ -102,7 +102,10 @@ def test_absolute_file_loc_is_kept_and_relative_one_belongs_to_the_catalog(tmp_p
     make_table(file_loc=["/data/a.png", "b.png", "../c.png", "d/e.png"]).to_csv(tmp_path / "c.csv", index=False)
     monkeypatch.chdir(tmp_path)
     catalog = load_catalog("c.csv", SCHEMA)
-    assert catalog.file_locs == ["/data/a.png", *(str(tmp_path / name) for name in ("b.png", "../c.png", "d/e.png"))]
+    assert [file for (file,) in catalog.image_files] == [
+        "/data/a.png",
+        *(str(tmp_path / name) for name in ("b.png", "../c.png", "d/e.png")),
+    ]
 
 
 def test_columns_with_several_numbers_per_row_do_not_stop_a_fits_table(tmp_path):
@@ -168,7 +171,7 @@ def test_csv_of_a_spreadsheet_with_byte_order_mark_is_read(tmp_path):
 
 
 def test_numbers_as_file_loc_become_text(tmp_path):
-    assert load_catalog(make_table(file_loc=[1, 2, 3, 4]), SCHEMA).file_locs[3].endswith("/4")
+    assert load_catalog(make_table(file_loc=[1, 2, 3, 4]), SCHEMA).image_files[3][0].endswith("/4")
 
 
 # --- files that are no tables ---

@@ -7,10 +7,12 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
+from zoobot.config import ImageSettings
 from zoobot.errors import ImageError
-from zoobot.shared.images import find_unreadable, read_image
+from zoobot.shared.image_sources import FileImages, find_unreadable
+from zoobot.shared.images import read_image
 
 MODES = ["L", "RGB", "RGBA", "LA", "P", "1", "I;16", "CMYK"]
 
@@ -93,10 +95,15 @@ def test_file_of_several_pictures_gives_the_first(tmp_path):
     np.testing.assert_allclose(read_image(tmp_path / "a.jpg", color=True).astype(int), draw_picture(), atol=25)
 
 
-def test_picture_is_not_turned_by_its_orientation_tag(tmp_path):
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("mode", "suffix"), [("L", "jpg"), ("RGB", "jpg"), ("CMYK", "jpg"), ("RGB", "png")])
+def test_picture_is_turned_by_its_orientation_tag(tmp_path, mode, suffix, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6
-    assert read_image(save(tmp_path / "a.jpg", exif=exif)).shape == (37, 52, 1)
+    exif[0x0112] = orientation
+    path = save(tmp_path / f"a.{suffix}", mode, exif=exif)
+    with Image.open(path) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"), int)
+    np.testing.assert_allclose(read_image(path, color=True).astype(int), expected, atol=6)
 
 
 def test_real_galaxies_read_as_pillow_sees_them(shared_data):
@@ -126,8 +133,8 @@ def encode(suffix):
     ("content", "message"),
     [
         (b"", "is empty (0 bytes)."),
-        (b"<html>404</html>", "is not an image that zoobot can read (JPEG or PNG)."),
-        (b"GIF89a", "is not an image that zoobot can read (JPEG or PNG)."),
+        (b"<html>404</html>", "is not an image that zoobot can read (JPEG, PNG or FITS)."),
+        (b"GIF89a", "is not an image that zoobot can read (JPEG, PNG or FITS)."),
         (encode("jpg")[:20], "starts as a JPEG or PNG file, but its header is damaged or cut off."),
         (encode("jpg")[:-1200], "cannot be decoded, perhaps it is truncated"),
         (encode("jpg")[:-2], "cannot be decoded, perhaps it is truncated"),
@@ -179,7 +186,7 @@ def test_find_unreadable_returns_positions_and_reasons(tmp_path, workers):
     (tmp_path / "empty.png").touch()
     seen = []
     paths = [good, tmp_path / "empty.png", str(good), tmp_path / "none.png"]
-    found = find_unreadable(paths, False, workers, lambda: seen.append(1))
+    images = FileImages([[path] for path in paths], ImageSettings())
+    found = find_unreadable(images, workers, lambda: seen.append(1))
     assert found == {1: f"'{tmp_path / 'empty.png'}' is empty (0 bytes).", 3: f"There is no file '{paths[3]}'."}
     assert len(seen) == 4
-    assert find_unreadable([], True, workers) == {}

@@ -14,6 +14,11 @@ import numpy.typing as npt
 from zoobot.shared.images import ImageArray
 
 Matrix = npt.NDArray[np.float64]
+Key = tuple[int, int, int]
+"""`(seed, epoch, galaxy)`: what a random view follows from."""
+
+_MOST_CHANNELS = 4
+"""OpenCV's warp and resize take no more at once."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,6 @@ class Adjustments:
 
     Args:
         image_size: side of the model's square input, in pixels.
-        color: RGB if true, else greyscale.
         crop_bounds: smallest and largest side of the square cut from the image, as a fraction of the image's
             shorter side. Training draws between them; otherwise their mean is cut from the centre.
         max_shift: largest offset of the cut's centre in training, along each axis, as a fraction of the image's
@@ -31,14 +35,9 @@ class Adjustments:
     """
 
     image_size: int
-    color: bool = False
     crop_bounds: tuple[float, float] = (1.0, 1.0)
     max_shift: float = 0.0
     aspect_bounds: tuple[float, float] = (1.0, 1.0)
-
-    @property
-    def channels(self) -> int:
-        return 3 if self.color else 1
 
     @property
     def reading_size(self) -> int:
@@ -62,7 +61,18 @@ def reduce_image(image: ImageArray, reading_size: int) -> ImageArray:
     if scale >= 1:
         return image
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return _with_channel(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    return _resize(image, size, cv2.INTER_AREA)
+
+
+def to_square(image: ImageArray, size: int) -> ImageArray:
+    """The central square of `(height, width, channel)`, reduced by area averaging or enlarged to `size` pixels."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[top : top + side, left : left + side]
+    if side == size:
+        return square
+    return _resize(square, (size, size), cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
 
 
 def random_matrix(adjustments: Adjustments, shape: tuple[int, ...], rng: np.random.Generator) -> Matrix:
@@ -81,31 +91,49 @@ def central_matrix(adjustments: Adjustments, shape: tuple[int, ...]) -> Matrix:
     return _matrix(adjustments, shape, sum(adjustments.crop_bounds) / 2, np.eye(2), np.zeros(2))
 
 
-def warp(image: ImageArray, matrix: Matrix, image_size: int) -> ImageArray:
-    """Resample `(height, width, channel)` to `(image_size, image_size, channel)`; the border is mirrored."""
-    warped = cv2.warpAffine(
+def warp(image: ImageArray, matrix: Matrix, view: ImageArray) -> None:
+    """Resample `(height, width, channel)` into `view`, `(image_size, image_size, channel)`; the border is mirrored."""
+    if view.shape[2] > _MOST_CHANNELS:
+        for some in _groups(view.shape[2]):
+            part = np.empty_like(view[:, :, some], order="C")
+            warp(np.ascontiguousarray(image[:, :, some]), matrix, part)
+            view[:, :, some] = part
+        return
+    cv2.warpAffine(
         image,
         matrix,
-        (image_size, image_size),
+        view.shape[1::-1],
+        dst=view,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    return _with_channel(warped)
 
 
-def adjust(image: ImageArray, adjustments: Adjustments, key: tuple[int, int, int] | None = None) -> ImageArray:
+def choose_matrix(adjustments: Adjustments, shape: tuple[int, ...], key: Key | None) -> Matrix:
+    """The matrix of the random view that follows from `key`; of the central view without one."""
+    if key is None:
+        return central_matrix(adjustments, shape)
+    return random_matrix(adjustments, shape, np.random.default_rng(key))
+
+
+def adjust(
+    image: ImageArray, adjustments: Adjustments, key: Key | None = None, view: ImageArray | None = None
+) -> ImageArray:
     """One model input `(image_size, image_size, channel)` from one image.
 
     Args:
         image: `(height, width, channel)`.
         key: `(seed, epoch, galaxy)` for the random view of training; the central view without it.
+        view: where to put it, such as a place in a batch.
     """
     reduced = reduce_image(image, adjustments.reading_size)
-    if key is None:
-        matrix = central_matrix(adjustments, reduced.shape)
-    else:
-        matrix = random_matrix(adjustments, reduced.shape, np.random.default_rng(key))
-    return warp(reduced, matrix, adjustments.image_size)
+    if view is None:
+        view = np.empty((adjustments.image_size, adjustments.image_size, image.shape[2]), np.uint8)
+    if key is None and reduced.shape == view.shape and sum(adjustments.crop_bounds) == 2:
+        view[...] = reduced  # the whole image as it is
+        return view
+    warp(reduced, choose_matrix(adjustments, reduced.shape, key), view)
+    return view
 
 
 def _matrix(
@@ -119,5 +147,14 @@ def _matrix(
     return np.column_stack([scaled, image_centre - scaled @ np.full(2, input_centre)])
 
 
-def _with_channel(image: npt.NDArray[Any]) -> ImageArray:
-    return image[:, :, np.newaxis] if image.ndim == 2 else image
+def _resize(image: ImageArray, size: tuple[int, int], interpolation: int) -> ImageArray:
+    """To `(width, height)`."""
+    if image.shape[2] <= _MOST_CHANNELS:
+        resized = np.asarray(cv2.resize(image, size, interpolation=interpolation), np.uint8)
+        return resized[:, :, np.newaxis] if resized.ndim == 2 else resized
+    parts = [np.ascontiguousarray(image[:, :, some]) for some in _groups(image.shape[2])]
+    return np.concatenate([_resize(part, size, interpolation) for part in parts], axis=2)
+
+
+def _groups(channels: int) -> list[slice]:
+    return [slice(first, first + _MOST_CHANNELS) for first in range(0, channels, _MOST_CHANNELS)]

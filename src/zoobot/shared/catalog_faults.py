@@ -138,8 +138,10 @@ def find_faults(
     weighted: bool = False,
     min_votes: int = 0,
     on_votes: Callable[[FloatArray], None] = lambda votes: None,
-) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Put every fault of a table into `findings`; returns all its `id_str` and `file_loc`, blank where there is none.
+) -> tuple[pa.ChunkedArray, dict[str, pa.ChunkedArray]]:
+    """Put every fault of a table into `findings`; returns all its `id_str`, and the files of each column of images.
+
+    Both are blank where there is none.
 
     Args:
         batches: the table, in batches of rows. Faults of columns that it lacks are not looked for.
@@ -149,24 +151,26 @@ def find_faults(
             without any votes is at fault.
         on_votes: called with the votes `(row, answer)` of each batch, NaN where there is no number.
     """
-    texts: dict[str, list[pa.StringArray]] = {"id_str": [], "file_loc": []}
+    texts: dict[str, list[pa.StringArray]] = {"id_str": []}
     for table in batches:
         blank = pa.array([""] * len(table), pa.large_string())
-        for name, parts in texts.items():
-            parts.append(as_strings(table[name]) if name in table else blank)
+        for name in ("id_str", *find_file_columns(table.columns)):
+            texts.setdefault(name, []).append(as_strings(table[name]) if name in table else blank)
         votes = None if schema is None else read_votes(table, schema)
         for fault in _find_row_faults(table, votes, schema, weighted, min_votes):
             findings.add(fault, findings.n_rows, texts["id_str"][-1])
         if votes is not None:
             on_votes(votes)
         findings.n_rows += len(table)
-    ids, files = (pa.chunked_array(parts, pa.large_string()) for parts in texts.values())
-    for kind, name, column in ((REPEATED_ID, "id_str", ids), (REPEATED_FILE, "file_loc", files)):
+    columns = {name: pa.chunked_array(parts, pa.large_string()) for name, parts in texts.items()}
+    ids = columns["id_str"]
+    for name, column in columns.items():
+        kind = REPEATED_ID if name == "id_str" else REPEATED_FILE
         rows, firsts = find_repeats(column)
         repeated = zip(as_objects(column.take(rows)), firsts, strict=True)
         values = [f"{text} (first in row {first + 1:,})" for text, first in repeated]
         findings.add(Fault.of_column(kind, rows, name, values), 0, ids)
-    return ids, files
+    return columns.pop("id_str"), columns
 
 
 def _find_row_faults(
@@ -175,14 +179,20 @@ def _find_row_faults(
     """What is wrong with each row of a batch by itself."""
     if "id_str" in table:
         yield from _find_id_faults(table["id_str"])
-    if "file_loc" in table:
-        yield from _find_file_faults(as_strings(table["file_loc"]))
+    for column in find_file_columns(table.columns):
+        yield from _find_file_faults(column, as_strings(table[column]))
     if schema is not None and votes is not None:
         sound = np.ones(len(votes), bool)
         for fault in _find_vote_faults(table, votes, schema, weighted):
             sound[fault.rows] = False
             yield fault
         yield from _find_question_faults(votes, schema, sound, weighted, min_votes)
+
+
+def find_file_columns(columns: Iterable[Any]) -> list[str]:
+    """The columns that name images: `file_loc`, or one per band in their order, `file_loc_g`, `file_loc_r` ..."""
+    names = [str(column) for column in columns]
+    return ["file_loc"] if "file_loc" in names else [name for name in names if name.startswith("file_loc_")]
 
 
 def read_votes(table: pd.DataFrame, schema: Schema) -> FloatArray:
@@ -284,9 +294,9 @@ def _find_id_faults(column: "pd.Series[Any]") -> Iterator[Fault]:
     yield _fault(ROUNDED_ID, rounded, "id_str", ids)
 
 
-def _find_file_faults(files: pa.StringArray) -> Iterator[Fault]:
-    yield _fault(BLANK_FILE, _are_blank(files), "file_loc", files)
-    yield _fault(UNREADABLE_TYPE, _match(files, _TYPE) & ~_match(files, _READABLE_TYPE), "file_loc", files)
+def _find_file_faults(column: str, files: pa.StringArray) -> Iterator[Fault]:
+    yield _fault(BLANK_FILE, _are_blank(files), column, files)
+    yield _fault(UNREADABLE_TYPE, _match(files, _TYPE) & ~_match(files, _READABLE_TYPE), column, files)
 
 
 def _are_blank(texts: pa.StringArray) -> npt.NDArray[np.bool_]:

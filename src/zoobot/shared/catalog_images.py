@@ -27,11 +27,16 @@ class _Opened:
 
 
 def find_image_faults(
-    file_locs: Sequence[str], rows: Sequence[int], workers: int | None, on_progress: Callable[[], Any] = lambda: None
+    column: str,
+    file_locs: Sequence[str],
+    rows: Sequence[int],
+    workers: int | None,
+    on_progress: Callable[[], Any] = lambda: None,
 ) -> Iterator[Fault]:
     """Open images, several at once.
 
     Args:
+        column: that of the catalog which names them.
         file_locs: the paths.
         rows: position in the catalog of each.
         workers: how many are opened at once; by default one per core.
@@ -48,11 +53,13 @@ def find_image_faults(
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         opened = list(pool.map(open_one, file_locs))
     where = list(zip(rows, opened, strict=True))
-    yield _fault(UNREADABLE, [(row, image.problem) for row, image in where if image.facts is None])
+    yield _fault(column, UNREADABLE, [(row, image.problem) for row, image in where if image.facts is None])
     known = [(row, image.facts) for row, image in where if image.facts is not None]
-    yield _fault(CONSTANT, [(row, f"all {facts.lowest}") for row, facts in known if facts.lowest == facts.highest])
-    yield _fault(SAME_PIXELS, list(_find_same_pixels(known)))
-    yield _fault(UNUSUAL, list(_find_unusual(known)))
+    yield _fault(
+        column, CONSTANT, [(row, f"all {facts.lowest:g}") for row, facts in known if facts.lowest == facts.highest]
+    )
+    yield _fault(column, SAME_PIXELS, list(_find_same_pixels(known)))
+    yield _fault(column, UNUSUAL, list(_find_unusual(known)))
 
 
 def _find_same_pixels(known: Sequence[tuple[int, ImageFacts]]) -> Iterator[tuple[int, str]]:
@@ -71,6 +78,6 @@ def _find_unusual(known: Sequence[tuple[int, ImageFacts]]) -> Iterator[tuple[int
         yield from ((row, f"{facts.kind}, most are {usual}") for row, facts in known if facts.kind != usual)
 
 
-def _fault(kind: Kind, found: Sequence[tuple[int, str]]) -> Fault:
+def _fault(column: str, kind: Kind, found: Sequence[tuple[int, str]]) -> Fault:
     rows = np.array([row for row, _ in found], np.int64)
-    return Fault.of_column(kind, rows, "file_loc", [value for _, value in found])
+    return Fault.of_column(kind, rows, column, [value for _, value in found])

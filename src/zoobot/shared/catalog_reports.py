@@ -18,7 +18,7 @@ from rich.progress import Progress
 from zoobot.config import CatalogCheckSettings
 from zoobot.errors import CatalogError
 from zoobot.shared import catalogs
-from zoobot.shared.catalog_faults import Fault, Findings, as_objects, find_faults
+from zoobot.shared.catalog_faults import Fault, Findings, as_objects, find_faults, find_file_columns
 from zoobot.shared.catalog_images import find_image_faults
 from zoobot.shared.catalog_totals import Suggestion, VoteTotals, suggest_parents
 from zoobot.shared.fault_kinds import FEW_VOTES, NO_FILE, Kind
@@ -166,7 +166,7 @@ def _inspect(
 ) -> CatalogReport:
     source = catalogs.source_of(catalog)
     totals = VoteTotals(schema)
-    columns, n_rows, batches = _open(catalog, ["id_str", "file_loc", *schema.label_cols])
+    columns, n_rows, batches = _open(catalog, schema)
 
     def tables() -> Iterator[pd.DataFrame]:
         with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
@@ -176,7 +176,7 @@ def _inspect(
                     yield catalogs.fill_missing_votes(table, schema) if settings.fill_missing_votes else table
                 progress.advance(task, len(table))
 
-    ids, files = find_faults(
+    ids, images = find_faults(
         tables(),
         schema,
         findings,
@@ -186,8 +186,9 @@ def _inspect(
     )
     if not findings.n_rows:
         raise CatalogError(f"The catalog {source} is empty: it has no rows. Give it one row per galaxy.")
-    if "file_loc" in columns and (settings.files or settings.open_images):
-        _look_at_files(catalogs.folder_of(catalog), ids, files, settings, findings)
+    if settings.files or settings.open_images:
+        for column, files in images.items():
+            _look_at_files(catalogs.folder_of(catalog), ids, column, files, settings, findings)
     column_faults = catalogs.find_column_faults(columns, schema)
     few = findings.found.get(FEW_VOTES)
     if few is not None and few.count == findings.n_rows:
@@ -195,20 +196,25 @@ def _inspect(
     return CatalogReport(source, schema, columns, column_faults, findings, totals, suggest_parents(totals, columns))
 
 
-def _open(
-    catalog: str | Path | pd.DataFrame, needed: list[str]
-) -> tuple[list[str], int | None, Iterator[pd.DataFrame]]:
-    """All columns of a catalog, its number of rows if known, and batches of rows with at least the needed columns."""
+def _open(catalog: str | Path | pd.DataFrame, schema: Schema) -> tuple[list[str], int | None, Iterator[pd.DataFrame]]:
+    """All columns of a catalog, its number of rows if known, and batches of rows with at least the checked columns."""
     if isinstance(catalog, pd.DataFrame):
         refuse_repeated_columns(list(catalog.columns), "in memory")
         starts = range(0, len(catalog), BATCH_ROWS)
         batches = (catalog.iloc[start : start + BATCH_ROWS] for start in starts)
         return [str(name) for name in catalog.columns], len(catalog), batches
-    return read_column_names(catalog), count_rows(catalog), iter_table(catalog, BATCH_ROWS, columns=needed)
+    columns = read_column_names(catalog)
+    checked = ["id_str", *find_file_columns(columns), *schema.label_cols]
+    return columns, count_rows(catalog), iter_table(catalog, BATCH_ROWS, columns=checked)
 
 
 def _look_at_files(
-    folder: Path, ids: pa.ChunkedArray, files: pa.ChunkedArray, settings: CatalogCheckSettings, findings: Findings
+    folder: Path,
+    ids: pa.ChunkedArray,
+    column: str,
+    files: pa.ChunkedArray,
+    settings: CatalogCheckSettings,
+    findings: Findings,
 ) -> None:
     """Is every image there, and, when asked, can it be read and is something to be seen on it?"""
     names = as_objects(files)
@@ -216,12 +222,12 @@ def _look_at_files(
     paths = [os.path.join(folder, name) for name in names[rows]]
     there = np.array([os.path.isfile(path) for path in paths], bool)
     missing = rows[~there]
-    findings.add(Fault.of_column(NO_FILE, missing, "file_loc", names[missing]), 0, ids)
+    findings.add(Fault.of_column(NO_FILE, missing, column, names[missing]), 0, ids)
     if settings.open_images:
         found = [path for path, is_file in zip(paths, there, strict=True) if is_file]
         with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("Opening images", total=len(found))
-            opened = find_image_faults(found, rows[there], settings.workers, lambda: progress.advance(task))
+            opened = find_image_faults(column, found, rows[there], settings.workers, lambda: progress.advance(task))
             for fault in opened:
                 findings.add(fault, 0, ids)
 

@@ -67,7 +67,7 @@ def split(
         where = split_by_galaxy(keys, settings.split, settings.seed)
     inputs = {"catalog": source, "checksum": galaxies.checksum()}
     folder = open_run(output, "catalog split", settings, inputs)
-    absolute = table.assign(file_loc=galaxies.file_locs)
+    absolute = table.assign(**galaxies.absolute_files())
     paths, counts = {}, {}
     for name in SPLITS:
         chosen = where == name

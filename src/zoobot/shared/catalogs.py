@@ -1,7 +1,8 @@
 """Catalogs: one row per galaxy, read from a table, checked against a schema, split by galaxy.
 
-A catalog has `id_str` (unique), `file_loc` (absolute, or relative to the catalog's folder) and, for training and
-evaluation, one column of vote counts per answer, named as in the schema. Other columns travel along.
+A catalog has `id_str` (unique), `file_loc` (absolute, or relative to the catalog's folder; or one file per band, in
+columns `file_loc_g`, `file_loc_r` ...) and, for training and evaluation, one column of vote counts per answer, named as
+in the schema. Other columns travel along.
 """
 
 import dataclasses
@@ -17,10 +18,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from zoobot.config import CatalogSettings
-from zoobot.errors import CatalogError, closest, did_you_mean
+from zoobot.errors import CatalogError, SettingError, closest, did_you_mean
 from zoobot.shared import campaigns
-from zoobot.shared.catalog_faults import Findings, find_faults, find_too_few_votes, quote
-from zoobot.shared.schemas import Schema, get_schema
+from zoobot.shared.catalog_faults import Findings, find_faults, find_file_columns, find_too_few_votes, quote
+from zoobot.shared.prepared_images import CATALOG, PreparedImages, describe_difference, is_prepared, read_info
+from zoobot.shared.schemas import Schema, get_schema, load_schema
 from zoobot.shared.tables import read_table, refuse_repeated_columns
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ class Catalog:
         schema: the tree of the vote columns; None where votes are not needed.
         source: what to call the catalog in messages.
         rejected: rows that were left out: `row` (from 1), `id_str`, `column`, `value`, `reason`, `remedy`.
+        prepared: the images of a prepared folder, one per row; None where they are read from their files.
     """
 
     table: pd.DataFrame
@@ -46,6 +49,7 @@ class Catalog:
     schema: Schema | None
     source: str
     rejected: pd.DataFrame
+    prepared: PreparedImages | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -55,9 +59,20 @@ class Catalog:
         return [str(galaxy) for galaxy in self.table["id_str"]]
 
     @property
-    def file_locs(self) -> list[str]:
-        """Absolute path of each image."""
-        return [os.path.join(self.folder, file_loc) for file_loc in self.table["file_loc"]]
+    def file_columns(self) -> list[str]:
+        """The columns that name images: `file_loc`, or one per band."""
+        return find_file_columns(self.table.columns)
+
+    @property
+    def image_files(self) -> list[tuple[str, ...]]:
+        """Absolute paths of each galaxy's image: one file, or one per band."""
+        return list(zip(*self.absolute_files().values(), strict=True))
+
+    def absolute_files(self) -> dict[str, list[str]]:
+        """Absolute paths by column, for a table that is to stand in another folder."""
+        return {
+            column: [os.path.join(self.folder, file) for file in self.table[column]] for column in self.file_columns
+        }
 
     @property
     def votes(self) -> npt.NDArray[np.float64]:
@@ -71,12 +86,14 @@ class Catalog:
         positions = np.asarray(chosen)
         positions = np.flatnonzero(positions) if positions.dtype == bool else positions
         table = self.table.iloc[positions].reset_index(drop=True)
-        return dataclasses.replace(self, table=table)
+        prepared = None if self.prepared is None else self.prepared.rows(positions)
+        return dataclasses.replace(self, table=table, prepared=prepared)
 
     def list_rejected(self, images: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
         """The rows that were left out, then images that cannot be read, given as `(id_str, file_loc, reason)`."""
+        column = self.file_columns[0]
         lines = [
-            {"row": "", "id_str": id_str, "column": "file_loc", "value": file_loc, "reason": reason, "remedy": _MEND}
+            {"row": "", "id_str": id_str, "column": column, "value": file_loc, "reason": reason, "remedy": _MEND}
             for id_str, file_loc, reason in images
         ]
         return pd.concat([self.rejected, pd.DataFrame(lines, columns=self.rejected.columns)], ignore_index=True)
@@ -89,7 +106,9 @@ class Catalog:
         else:
             checksum = hashlib.sha256("\n".join([*self.id_str, *self.schema.label_cols]).encode())
             checksum.update(self.votes.tobytes())
-        checksum.update("\n".join(self.file_locs).encode())
+        checksum.update("\n".join(file for files in self.image_files for file in files).encode())
+        if self.prepared is not None:
+            checksum.update(self.prepared.info.model_dump_json().encode())
         return checksum.hexdigest()
 
 
@@ -99,15 +118,23 @@ def load_catalog(
     """Read a table and check it.
 
     Args:
-        catalog: a CSV, Parquet, FITS, VOTable or ECSV file, or a table in memory.
+        catalog: a CSV, Parquet, FITS, VOTable or ECSV file, a table in memory, or a folder of prepared images.
         schema: whose vote columns must be there; None for a catalog to predict, which needs none.
         settings: what is done about blank, fractional and few votes.
 
     Raises:
-        CatalogError: every fault found, each with what to do.
+        CatalogError: every fault found, each with what to do; or images that were prepared for another schema.
+        ShardError: the prepared folder is unfinished or damaged.
     """
     settings = settings or CatalogSettings()
     source = source_of(catalog)
+    prepared = None
+    if not isinstance(catalog, pd.DataFrame) and is_prepared(catalog):
+        prepared = PreparedImages(catalog)
+        catalog = prepared.folder / CATALOG
+        if schema is not None:
+            _refuse_other_schema(prepared, schema, source)
+            settings = settings.model_copy(update={"weighted_votes": prepared.info.weighted_votes})
     table = catalog.reset_index(drop=True) if isinstance(catalog, pd.DataFrame) else read_table(catalog)
     if table.empty:
         raise CatalogError(f"The catalog {source} is empty: it has no rows. Give it one row per galaxy.")
@@ -118,13 +145,40 @@ def load_catalog(
     findings = Findings(lambda kind, rejected: lines.append(rejected) if kind.rejected else None)
     find_faults([table], schema, findings, weighted=settings.weighted_votes, min_votes=settings.min_votes)
     _stop_or_tell(find_column_faults(list(table.columns), schema), findings, source, settings.on_bad_row == "drop")
-    table = table.drop(findings.rows(rejected=True)).reset_index(drop=True)
-    table[["id_str", "file_loc"]] = table[["id_str", "file_loc"]].astype(str)
+    dropped = findings.rows(rejected=True)
+    if prepared is not None and len(dropped):
+        prepared = prepared.rows(np.setdiff1d(np.arange(len(table)), dropped))
+    table = table.drop(dropped).reset_index(drop=True)
+    texts = ["id_str", *find_file_columns(table.columns)]
+    table[texts] = table[texts].astype(str)
     for column in schema.label_cols if schema else []:
         table[column] = pd.to_numeric(table[column])
     rejected = pd.concat(lines, ignore_index=True) if lines else no_rejected_rows()
-    checked = Catalog(table, folder_of(catalog), schema, source, rejected)
+    checked = Catalog(table, folder_of(catalog), schema, source, rejected, prepared)
     return checked if schema is None else _leave_out_few_votes(checked, schema, settings)
+
+
+def load_schema_of(catalog: object, schema: str | Path | Schema | None) -> Schema:
+    """The schema that is given, or else that of the prepared folder."""
+    if schema is not None:
+        return load_schema(schema)
+    if isinstance(catalog, str | Path) and is_prepared(catalog):
+        prepared = read_info(catalog).schema_of_votes
+        if prepared is None:
+            raise CatalogError(f"The images in '{catalog}' were prepared without votes. Prepare them with --schema.")
+        return prepared
+    raise SettingError("--schema is missing: a name ('zoobot schema list') or a YAML file.")
+
+
+def _refuse_other_schema(prepared: PreparedImages, schema: Schema, source: str) -> None:
+    there = prepared.info.schema_of_votes
+    if there is None:
+        raise CatalogError(f"The images in {source} were prepared without votes. Prepare them with --schema.")
+    if there != schema:
+        raise CatalogError(
+            f"The images in {source} were prepared for the schema '{there.name}', not for '{schema.name}': "
+            f"{describe_difference(there.label_cols, schema.label_cols)}. Leave out --schema, or prepare them again."
+        )
 
 
 def source_of(catalog: str | Path | pd.DataFrame) -> str:
@@ -144,11 +198,12 @@ def no_rejected_rows() -> pd.DataFrame:
 
 def refuse_missing_files(catalog: Catalog) -> None:
     """Raise `CatalogError` unless every image is there, with the first few that are not."""
-    missing = [file for file in catalog.file_locs if not Path(file).is_file()]
+    missing = [file for files in catalog.image_files for file in files if not Path(file).is_file()]
     if missing:
+        count = f"{len(missing):,} of {len(catalog) * len(catalog.file_columns):,} images"
         raise CatalogError(
-            f"{len(missing):,} of {len(catalog):,} images of the catalog {catalog.source} are missing, such as "
-            f"{quote(missing)}. A relative file_loc is relative to the folder '{catalog.folder}'."
+            f"{count} of the catalog {catalog.source} are missing, such as {quote(missing)}. A relative file_loc is "
+            f"relative to the folder '{catalog.folder}'."
         )
 
 
@@ -172,6 +227,8 @@ def find_column_faults(columns: Sequence[str], schema: Schema | None) -> list[st
     """The columns that a table lacks, each with what to do."""
     names = [str(column) for column in columns]
     needed = {"id_str": "a unique name for each galaxy", "file_loc": "the path of each galaxy's image"}
+    if find_file_columns(names):
+        del needed["file_loc"]
     faults = [
         f"There is no column {column}.{did_you_mean(column, names)} Add one with {what}."
         for column, what in needed.items()

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from zoobot.config import EvaluateSettings
+from zoobot.config import EvaluateSettings, ImageSettings
 from zoobot.errors import ImageError
 from zoobot.shared import dirichlet
-from zoobot.shared.images import read_image
+from zoobot.shared.images import read_galaxy
 from zoobot.shared.metrics import FREE_BASELINE, MODEL, PUBLISHED_BASELINE, SEEN, Evaluation
 from zoobot.shared.metrics import evaluate as evaluate_predictions
 from zoobot.shared.pages import as_data, figure_as_data, literal_text, new_figure, render_page
@@ -157,13 +157,13 @@ def _build_gallery(evaluation: Evaluation) -> list[dict[str, Any]]:
     n_galaxies = len(evaluation.catalog)
     rng = np.random.default_rng(evaluation.settings.seed)
     rows = np.sort(rng.permutation(n_galaxies)[: evaluation.settings.gallery])
-    votes, file_locs = evaluation.catalog.votes, evaluation.catalog.file_locs
+    votes, image_files = evaluation.catalog.votes, evaluation.catalog.image_files
     observed = dirichlet.vote_fractions(votes, evaluation.schema.question_index_groups)
     return [
         {
             "id_str": evaluation.catalog.table["id_str"][row],
             "seen": evaluation.kinds[row] == SEEN,
-            "image": _thumbnail(file_locs[row]),
+            "image": _thumbnail(image_files[row]),
             "questions": [
                 {
                     "text": question.text,
@@ -193,12 +193,14 @@ def _most_reached_questions(schema: Schema, votes: np.ndarray[Any, Any], most: i
     return [first, *others[: most - 1]]
 
 
-def _thumbnail(file_loc: str) -> str | None:
-    """The image as a data address, or nothing where it cannot be read."""
+def _thumbnail(files: Sequence[str]) -> str | None:
+    """The image as a data address, or nothing where it cannot be read; FITS images by their percentiles."""
     try:
-        image = read_image(file_loc, color=True)
+        image = read_galaxy(files, ImageSettings(color=True, stretch="percentile"))
     except ImageError:
         return None
+    if image.shape[2] != 3:
+        image = np.rint(image.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
     scale = _THUMBNAIL_SIZE / max(image.shape[:2])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]

@@ -1,4 +1,4 @@
-"""Galaxies for Lightning: training, validation and test loaders from one catalog."""
+"""Galaxies for Lightning: training, validation and test loaders from one catalog or prepared folder."""
 
 import lightning as L
 import pandas as pd
@@ -7,16 +7,17 @@ from torch.utils.data import DataLoader
 
 from zoobot.config import TrainSettings
 from zoobot.errors import CatalogError
-from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset
+from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset, as_it_is
+from zoobot.pytorch.datasets.views_on_device import warp_on_device
 from zoobot.pytorch.devices import count_workers, find_device
 from zoobot.shared.catalogs import SPLITS, Catalog, split_by_galaxy
 from zoobot.shared.schemas import Schema
 
-GalaxyLoader = DataLoader[tuple[Tensor, Tensor]]
+GalaxyLoader = DataLoader[tuple[Tensor, ...]]
 
 
 class GalaxyDataModule(L.LightningDataModule):
-    """Reads the images of a catalog from their files and splits its galaxies.
+    """Reads the images of a catalog, from their files or prepared, and splits its galaxies.
 
     Args:
         catalog: galaxies with votes for the answers of `schema`.
@@ -54,12 +55,27 @@ class GalaxyDataModule(L.LightningDataModule):
         return self._loader(self._dataset("test"), batch_size=self.settings.batch_size)
 
     def _dataset(self, split: str) -> GalaxyDataset:
-        return GalaxyDataset(self.catalogs[split], self.settings.adjustments, self.settings.seed)
+        settings = self.settings
+        return GalaxyDataset(
+            self.catalogs[split],
+            settings.adjustments,
+            settings.reading,
+            settings.seed,
+            whole_images=settings.augment_on == "device",
+        )
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, ...], dataloader_idx: int) -> tuple[Tensor, ...]:
+        """Lightning calls this with each batch on its device: there, whole images are cut and resampled."""
+        if self.settings.augment_on == "cpu":
+            return batch
+        images, matrices, votes = batch
+        return warp_on_device(images, matrices, self.settings.image_size), votes
 
     def _loader(self, dataset: GalaxyDataset, **batching: object) -> GalaxyLoader:
         workers = count_workers(self.settings.workers, self.settings.device)
         return DataLoader(
             dataset,
+            collate_fn=as_it_is,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=find_device(self.settings.device).type == "cuda",

@@ -1,72 +1,98 @@
-"""Galaxies as a PyTorch dataset: images read from their files, adjusted, with their votes."""
+"""Galaxies as PyTorch datasets that give whole batches: images read, adjusted and with their votes.
+
+A `DataLoader` asks for a batch at once (`__getitems__`) and must leave it as it is: `collate_fn=as_it_is`.
+"""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import torch
 from torch import Tensor, distributed
 from torch.utils.data import Dataset, Sampler
 
-from zoobot.errors import ImageError
-from zoobot.shared import adjustments as adjusting
-from zoobot.shared.adjustments import Adjustments
+from zoobot.config import ImageSettings
+from zoobot.shared.adjustments import Adjustments, Key
 from zoobot.shared.catalogs import Catalog, galaxy_hash
-from zoobot.shared.images import read_image
+from zoobot.shared.image_sources import ImageSource, open_images
+from zoobot.shared.images import ImageArray
+from zoobot.shared.views import read_squares, render, render_readable
 
 RandomView = tuple[int, int]
 """`(epoch, row)`: asks the dataset for the random view of a galaxy in that epoch."""
+Batch = TypeVar("Batch")
 
 
-class GalaxyDataset(Dataset[tuple[Tensor, Tensor]]):
+class GalaxyDataset(Dataset[tuple[Tensor, ...]]):
     """Images and votes of a catalog.
 
     `dataset[row]` is the central view; `dataset[epoch, row]` the random view that follows from the seed, the epoch and
-    the galaxy's `id_str`. Each is `(image, votes)`: uint8 `(channel, height, width)` and float32 `(answer,)`.
+    the galaxy's `id_str`. Each is `(image, votes)`: uint8 `(channel, height, width)` and float32 `(answer,)`. A batch
+    has a dimension more, the first.
+
+    Args:
+        catalog: with votes; its images are read from their files, or from its prepared folder.
+        adjustments: how images are cut and resampled.
+        reading: how files become pixels.
+        seed: of the random views.
+        whole_images: give `(image, matrix, votes)` instead, with images not yet cut; see `views_on_device`.
 
     Raises:
-        ImageError: an image cannot be read.
+        ImageError, ShardError: an image cannot be read.
     """
 
-    def __init__(self, catalog: Catalog, adjustments: Adjustments, seed: int = 0) -> None:
-        # Arrow keeps strings in one buffer: worker processes share it instead of copying it one reference at a time
-        self._file_locs = pa.array(catalog.file_locs, pa.large_string())
+    def __init__(
+        self,
+        catalog: Catalog,
+        adjustments: Adjustments,
+        reading: ImageSettings | None = None,
+        seed: int = 0,
+        whole_images: bool = False,
+    ) -> None:
+        self.images = open_images(catalog, reading or ImageSettings())
         self._votes = torch.as_tensor(catalog.votes, dtype=torch.float32)
         self._galaxies = np.array([galaxy_hash(galaxy, seed) for galaxy in catalog.id_str], np.uint64)
         self.adjustments = adjustments
         self.seed = seed
+        self.whole_images = whole_images
 
     def __len__(self) -> int:
-        return len(self._file_locs)
+        return len(self.images)
 
-    def __getitem__(self, view: int | RandomView) -> tuple[Tensor, Tensor]:
-        if isinstance(view, tuple):
-            epoch, row = view
-            key = (self.seed, epoch, int(self._galaxies[row]))
-        else:
-            row, key = view, None
-        image = read_image(self._file_locs[row].as_py(), self.adjustments.color)
-        return to_tensor(adjusting.adjust(image, self.adjustments, key)), self._votes[row]
+    def __getitem__(self, view: int | RandomView) -> tuple[Tensor, ...]:
+        return tuple(tensor[0] for tensor in self.__getitems__([view]))
+
+    def __getitems__(self, views: Sequence[int | RandomView]) -> tuple[Tensor, ...]:
+        """A batch; all of its views are random, or none."""
+        rows, keys = self._find(views)
+        if self.whole_images:
+            squares, matrices = read_squares(self.images, rows, self.adjustments, keys)
+            return to_channel_first(squares), torch.from_numpy(matrices), self._votes[rows]
+        return to_channel_first(render(self.images, rows, self.adjustments, keys)), self._votes[rows]
+
+    def _find(self, views: Sequence[int | RandomView]) -> tuple[list[int], list[Key] | None]:
+        rows = [view[1] if isinstance(view, tuple) else view for view in views]
+        keys = [(self.seed, view[0], int(self._galaxies[view[1]])) for view in views if isinstance(view, tuple)]
+        return rows, keys or None
 
 
-class ImageDataset(Dataset[tuple[int, Tensor | str]]):
-    """Images to predict: `(row, image)`, or `(row, what is wrong)` for one that cannot be read."""
+class ImageDataset(Dataset[tuple[list[int], Tensor, dict[int, str]]]):
+    """Images to predict: a batch is the rows whose images can be read, their images, and what is wrong with others."""
 
-    def __init__(self, file_locs: Sequence[str], adjustments: Adjustments) -> None:
-        self._file_locs = pa.array(file_locs, pa.large_string())
+    def __init__(self, images: ImageSource, adjustments: Adjustments) -> None:
+        self.images = images
         self.adjustments = adjustments
 
     def __len__(self) -> int:
-        return len(self._file_locs)
+        return len(self.images)
 
-    def __getitem__(self, row: int) -> tuple[int, Tensor | str]:
-        try:
-            image = read_image(self._file_locs[row].as_py(), self.adjustments.color)
-        except ImageError as error:
-            return row, str(error)
-        return row, to_tensor(adjusting.adjust(image, self.adjustments))
+    def __getitem__(self, row: int) -> tuple[list[int], Tensor, dict[int, str]]:
+        return self.__getitems__([row])
+
+    def __getitems__(self, rows: Sequence[int]) -> tuple[list[int], Tensor, dict[int, str]]:
+        readable, batch, problems = render_readable(self.images, rows, self.adjustments)
+        return readable, to_channel_first(batch), problems
 
 
 class EpochOrder(Sampler[RandomView]):
@@ -88,10 +114,14 @@ class EpochOrder(Sampler[RandomView]):
         return -(-self.n_galaxies // _rank_and_world_size()[1])
 
     def __iter__(self) -> Iterator[RandomView]:
+        return ((self._epoch, row) for row in self.rows().tolist())
+
+    def rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """This process's share of the epoch, in order."""
         order = np.random.default_rng((self.seed, self._epoch)).permutation(self.n_galaxies)
         rank, world_size = _rank_and_world_size()
-        share = np.resize(order, len(self) * world_size)[rank::world_size]
-        return iter([(self._epoch, int(row)) for row in share])
+        share: np.ndarray[tuple[int], np.dtype[np.int64]] = np.resize(order, len(self) * world_size)[rank::world_size]
+        return share
 
 
 class EvenBatches(Sampler[list[RandomView]]):
@@ -104,15 +134,20 @@ class EvenBatches(Sampler[list[RandomView]]):
         return -(-len(self.sampler) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[RandomView]]:
-        views = list(self.sampler)
-        edges = np.linspace(0, len(views), len(self) + 1).round().astype(int)
+        views = iter(self.sampler)
+        edges = np.linspace(0, len(self.sampler), len(self) + 1).round().astype(int)
         for first, end in pairwise(edges):
-            yield views[first:end]
+            yield list(islice(views, end - first))
 
 
-def to_tensor(image: npt.NDArray[np.uint8]) -> Tensor:
-    """`(height, width, channel)` to `(channel, height, width)`."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+def as_it_is(batch: Batch) -> Batch:
+    """A batch that the dataset has put together already."""
+    return batch
+
+
+def to_channel_first(images: ImageArray) -> Tensor:
+    """`(galaxy, height, width, channel)` to `(galaxy, channel, height, width)`, in torch's channels-last format."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
 def _rank_and_world_size() -> tuple[int, int]:

@@ -55,19 +55,27 @@ class ZoobotTree(L.LightningModule):
         settings: architecture, input, head and optimiser; see `zoobot.config.TrainSettings`.
         encoder: your own encoder in place of `settings.architecture`: images `(galaxy, channel, height, width)` to
             features `(galaxy, feature)`.
+        channels: of the images; by default 3 with `settings.color`, else 1.
 
     Raises:
         ModelError: unknown architecture, or an encoder whose output is not `(galaxy, feature)`.
     """
 
-    def __init__(self, schema: Schema, settings: TrainSettings | None = None, encoder: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        settings: TrainSettings | None = None,
+        encoder: nn.Module | None = None,
+        channels: int | None = None,
+    ) -> None:
         super().__init__()
         self.schema = schema
         self.settings = settings or TrainSettings()
+        self.channels = channels or (3 if self.settings.color else 1)
         self.has_own_encoder = encoder is not None
-        self.encoder = build_encoder(self.settings) if encoder is None else encoder
+        self.encoder = build_encoder(self.settings, self.channels) if encoder is None else encoder
         self.head = DirichletHead(
-            count_features(self.encoder, self.settings),
+            count_features(self.encoder, self.settings.image_size, self.channels),
             len(schema.answers),
             self.settings.dropout,
             self.settings.concentration_bounds,
@@ -123,7 +131,7 @@ def normalise(images: Tensor) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
-def build_encoder(settings: TrainSettings) -> nn.Module:
+def build_encoder(settings: TrainSettings, channels: int) -> nn.Module:
     """A timm model without classifier and with untrained weights; `ModelError` for an unknown name."""
     name = settings.architecture
     if not timm.is_model(name):
@@ -134,14 +142,12 @@ def build_encoder(settings: TrainSettings) -> nn.Module:
     options: Mapping[str, Any] = {}
     if timm.get_pretrained_cfg_value(name, "fixed_input_size"):  # transformers are built for one image size
         options = {"img_size": settings.image_size}
-    channels = settings.adjustments.channels
     encoder: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=0, **options)
     return encoder.to(memory_format=torch.channels_last)  # 1.1 to 1.6 times faster: benchmarks/memory_format.py
 
 
-def count_features(encoder: nn.Module, settings: TrainSettings) -> int:
+def count_features(encoder: nn.Module, size: int, channels: int) -> int:
     """Length of the encoder's feature vector, found by passing one blank image through it."""
-    size, channels = settings.image_size, settings.adjustments.channels
     was_training = encoder.training
     encoder.eval()
     try:

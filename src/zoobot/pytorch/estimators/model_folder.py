@@ -35,7 +35,11 @@ def save_model(model: ZoobotTree, folder: Path, *, metrics: Mapping[str, Any], g
     config = {
         "framework": "pytorch",
         "architecture": OWN_ENCODER if model.has_own_encoder else settings.architecture,
-        "preprocessing": settings.adjustments.to_dict(),
+        "preprocessing": {
+            **settings.adjustments.to_dict(),
+            **settings.record_reading(),
+            "channels": model.channels,
+        },
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
         "split": {
@@ -68,9 +72,10 @@ def load_model(folder: str | Path, encoder: nn.Module | None = None) -> ZoobotTr
         )
     try:
         settings = TrainSettings(**described.config["settings"])
-        model = ZoobotTree(described.schema, settings, encoder)
+        channels = int(described.config["preprocessing"]["channels"])
+        model = ZoobotTree(described.schema, settings, encoder, channels)
         model.load_state_dict(load_file(described.path / WEIGHTS))
-    except SettingError as error:
+    except (SettingError, KeyError) as error:
         raise ModelError(f"The model in '{folder}' was made by another version of zoobot: {error}") from error
     except (OSError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The weights in '{folder}' are missing or do not fit the model: {error}") from error

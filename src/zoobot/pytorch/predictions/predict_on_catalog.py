@@ -18,12 +18,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from zoobot.config import CatalogSettings, PredictSettings
-from zoobot.errors import CatalogError, ImageError, ModelError
-from zoobot.pytorch.datasets.galaxy_dataset import ImageDataset
+from zoobot.errors import CatalogError, ImageError, ModelError, SettingError
+from zoobot.pytorch.datasets.galaxy_dataset import ImageDataset, as_it_is
 from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
 from zoobot.shared.catalogs import Catalog, load_catalog
+from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import WEIGHTS, ModelFolder, read_model_folder
 from zoobot.shared.predictions import SPLIT_COLUMN, read_rejected, write_csv, write_part
 from zoobot.shared.run_folders import open_run, write_atomically
@@ -62,13 +63,15 @@ def predict(
 
     Args:
         model: a model folder, such as `RUN/model`.
-        catalog: a table with `id_str` and `file_loc`; every other column travels into the predictions.
+        catalog: a table with `id_str` and `file_loc`, or a folder of prepared images; every other column travels into
+            the predictions.
         output: a folder, which gets `part-*.parquet` and `rejected.csv`; see `zoobot.shared.predictions`.
         settings: see `zoobot.config.PredictSettings`.
         loaded: the model of that folder, for one with an encoder of your own; otherwise it is loaded from the folder.
 
     Raises:
         ModelError, CatalogError: the model folder or the catalog is at fault; `loaded` is not the folder's model.
+        SettingError: the images were prepared otherwise than those that the model was trained on.
         ImageError: an image cannot be read and `settings.on_bad_image` is `stop`.
         OutputError: `output` holds other predictions.
     """
@@ -77,6 +80,7 @@ def predict(
     estimator = load_model(model) if loaded is None else _copy_of(loaded, described)
     description = described.describe()
     galaxies = load_catalog(catalog, None, CatalogSettings(on_bad_row=settings.on_bad_row))
+    _refuse_other_channels(galaxies, estimator)
     _refuse_columns_that_cannot_travel(galaxies, described)
     travelling = _add_split(galaxies.table, described)
     inputs = {"model": description["weights_sha256"], "catalog": galaxies.checksum()}
@@ -105,7 +109,7 @@ def predict(
                     described.schema,
                     description,
                     [
-                        (part.table["id_str"][row], part.table["file_loc"][row], problem)
+                        (part.table["id_str"][row], part.table[part.file_columns[0]][row], problem)
                         for row, problem in problems.items()
                     ],
                 )
@@ -141,20 +145,21 @@ def _predict_part(
 def _load_batches(
     part: Catalog, estimator: ZoobotTree, settings: PredictSettings
 ) -> Iterator[tuple[list[int], Tensor, dict[int, str]]]:
-    workers = count_workers(settings.workers, settings.device)
     yield from DataLoader(
-        ImageDataset(part.file_locs, estimator.settings.adjustments),
+        ImageDataset(open_images(part, estimator.settings.reading), estimator.settings.adjustments),
         batch_size=settings.batch_size,
-        num_workers=workers,
-        collate_fn=_collate_readable,
+        num_workers=count_workers(settings.workers, settings.device),
+        collate_fn=as_it_is,
     )
 
 
-def _collate_readable(batch: list[tuple[int, Tensor | str]]) -> tuple[list[int], Tensor, dict[int, str]]:
-    rows = [row for row, image in batch if isinstance(image, Tensor)]
-    images = [image for _, image in batch if isinstance(image, Tensor)]
-    problems = {row: image for row, image in batch if isinstance(image, str)}
-    return rows, torch.stack(images) if images else torch.empty(0), problems
+def _refuse_other_channels(galaxies: Catalog, estimator: ZoobotTree) -> None:
+    channels = open_images(galaxies, estimator.settings.reading).channels
+    if channels != estimator.channels:
+        raise SettingError(
+            f"The model was trained on images of {estimator.channels} bands; those of the catalog {galaxies.source} "
+            f"have {channels}."
+        )
 
 
 def _copy_of(loaded: ZoobotTree, described: ModelFolder) -> ZoobotTree:

@@ -28,19 +28,19 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.progress import Progress
 from torch import nn
 
-from zoobot.config import TrainSettings
+from zoobot.config import ImageSettings, TrainSettings
 from zoobot.errors import ImageError, ModelError, OutputError, SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.devices import count_cores, explain_out_of_memory, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model, save_model
-from zoobot.shared.catalogs import Catalog, load_catalog
+from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of
 from zoobot.shared.dirichlet import ConstantBaseline
-from zoobot.shared.images import find_unreadable
+from zoobot.shared.image_sources import find_unreadable, open_images, refuse_other_reading
 from zoobot.shared.metrics import FREE_BASELINE, fit_baselines, galaxy_losses
 from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.run_folders import logged_to, open_run, write_atomically
-from zoobot.shared.schemas import Schema, load_schema
+from zoobot.shared.schemas import Schema
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ class TrainedModel:
 
 def train(
     catalog: str | Path | pd.DataFrame | L.LightningDataModule,
-    schema: str | Path | Schema,
-    output: str | Path,
+    schema: str | Path | Schema | None = None,
+    output: str | Path | None = None,
     settings: TrainSettings | None = None,
     *,
     encoder: nn.Module | None = None,
@@ -77,10 +77,10 @@ def train(
     """Train a model from scratch on votes. Called again, it goes on where it stopped.
 
     Args:
-        catalog: a table (file or DataFrame) with `id_str`, `file_loc` and one column of votes per answer, or your own
-            LightningDataModule whose batches are `(images, votes)`: float in 0-1 or uint8 `(galaxy, channel, height,
-            width)`, and `(galaxy, answer)`.
-        schema: the decision tree: a name, a YAML file or a `Schema`.
+        catalog: a table (file or DataFrame) with `id_str`, `file_loc` and one column of votes per answer, a folder of
+            prepared images, or your own LightningDataModule whose batches are `(images, votes)`: float in 0-1 or uint8
+            `(galaxy, channel, height, width)`, and `(galaxy, answer)`.
+        schema: the decision tree: a name, a YAML file or a `Schema`. A prepared folder knows its own.
         output: the run's folder. The model folder is `output/model`.
         settings: see `zoobot.config.TrainSettings`; the defaults are the preset `laptop`.
         encoder: your own encoder in place of `settings.architecture`: images to features `(galaxy, feature)`.
@@ -90,13 +90,17 @@ def train(
 
     Raises:
         CatalogError, ImageError: the catalog or its images are at fault, found before the first epoch.
+        SettingError: images are asked for otherwise than they were prepared.
         OutputError: `output` holds another run.
         DeviceMemoryError: a batch does not fit the GPU.
     """
+    if output is None:
+        raise SettingError("--output is missing: the folder of the run.")
     settings = settings or TrainSettings()
     find_device(settings.device, settings.devices)
-    tree = load_schema(schema)
+    tree = load_schema_of(catalog, schema)
     inputs: dict[str, Any] = {"schema": tree.to_dict()}
+    channels = None
     if encoder is not None:
         inputs["encoder"] = repr(encoder)
     if isinstance(catalog, L.LightningDataModule):
@@ -104,9 +108,11 @@ def train(
         inputs["data"] = f"{type(catalog).__qualname__}({dict(catalog.hparams)})"
     else:
         galaxies = load_catalog(catalog, tree, settings)
+        settings = settings_for(galaxies, settings)
         inputs["catalog"] = galaxies.checksum()
+        channels = open_images(galaxies, settings.reading).channels
     L.seed_everything(settings.seed, verbose=False)
-    model = ZoobotTree(tree, settings, encoder)
+    model = ZoobotTree(tree, settings, encoder, channels)
     run = open_run(output, "train", settings, inputs, makes="checkpoints/*.ckpt")
     folder = run / "model"
     if (folder / "config.json").is_file():
@@ -118,6 +124,32 @@ def train(
         datamodule = GalaxyDataModule(_with_readable_images(galaxies, settings, run), tree, settings)
         _announce(datamodule)
         return _fit(model, datamodule, run)
+
+
+def settings_for(galaxies: Catalog, settings: TrainSettings) -> TrainSettings:
+    """The settings, with the reading of prepared images where nothing else is asked for."""
+    if galaxies.prepared is None:
+        if settings.augment_on == "device":
+            raise SettingError("--augment-on device needs prepared images ('zoobot prepare'), all of one size.")
+        return settings
+    info = galaxies.prepared.info
+    if info.image_size is None and settings.augment_on == "device":
+        raise SettingError("--augment-on device needs images of one size. Prepare them with --pixels raw.")
+    there = info.image_settings
+    asked = {name: getattr(settings, name) for name in ImageSettings.model_fields}
+    defaults = ImageSettings()
+    given = {name: value for name, value in asked.items() if value != getattr(defaults, name)}
+    refuse_other_reading(there.model_copy(update=given), there, galaxies.source)
+    reading_size = settings.adjustments.reading_size
+    if info.image_size is not None and info.image_size < reading_size:
+        logger.warning(
+            "The prepared images have %d pixels, and this model would see detail of %d: for sharper views, prepare "
+            "them with --image-size %d.",
+            info.image_size,
+            reading_size,
+            reading_size,
+        )
+    return settings.model_copy(update={name: getattr(there, name) for name in ImageSettings.model_fields})
 
 
 def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> TrainedModel:
@@ -254,15 +286,18 @@ class EpochLines(Callback):
 
 
 def _with_readable_images(catalog: Catalog, settings: TrainSettings, run: Path) -> Catalog:
-    """Read every image once; stop at those that cannot be read, or leave them out.
+    """Read every image file once; stop at those that cannot be read, or leave them out. Prepared images were read.
 
     `rejected.csv` lists them, and the rows of the catalog that were left out.
     """
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("Checking images", total=len(catalog))
-        unreadable = find_unreadable(catalog.file_locs, settings.color, count_cores(), lambda: progress.advance(task))
+    unreadable: dict[int, str] = {}
+    if catalog.prepared is None:
+        with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
+            task = progress.add_task("Checking images", total=len(catalog))
+            source = open_images(catalog, settings.reading)
+            unreadable = find_unreadable(source, count_cores(), lambda: progress.advance(task))
     rows = list(unreadable)
-    images = catalog.table.loc[rows, ["id_str", "file_loc"]].assign(reason=list(unreadable.values()))
+    images = catalog.table.loc[rows, ["id_str", catalog.file_columns[0]]].assign(reason=list(unreadable.values()))
     record = run / "rejected.csv"
     listed = catalog.list_rejected(images.itertuples(index=False)).to_csv(index=False)
     if _find_first_epoch(run / "checkpoints" / "last.ckpt") and record.read_text() != listed:
@@ -289,7 +324,9 @@ def _announce(datamodule: GalaxyDataModule) -> None:
     settings = datamodule.settings
     counts = ", ".join(f"{len(part):,} {name}" for name, part in datamodule.catalogs.items())
     logger.info("Galaxies: %s (split %s, seed %s).", counts, settings.split, settings.seed)
-    described = ", ".join(f"{name} {value}" for name, value in settings.model_dump(exclude={"preset"}).items())
+    reading = settings.record_reading()
+    others = settings.model_dump(exclude={"preset", *ImageSettings.model_fields})
+    described = ", ".join(f"{name} {value}" for name, value in {**others, **reading}.items())
     logger.info("Settings (preset %s where not given): %s.", settings.preset, described)
 
 

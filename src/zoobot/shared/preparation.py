@@ -1,0 +1,369 @@
+"""Preparing images: every file is decoded once and written into shards that are fast to read."""
+
+import json
+import logging
+import os
+import shutil
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.progress import Progress
+
+import zoobot
+from zoobot.config import PrepareSettings
+from zoobot.errors import CatalogError, ImageError, OutputError, SettingError, ShardError
+from zoobot.shared.adjustments import to_square
+from zoobot.shared.catalogs import Catalog, load_catalog
+from zoobot.shared.image_sources import refuse_wrong_stretch
+from zoobot.shared.images import ImageArray, read_galaxy, read_untouched_jpeg, read_with_remarks
+from zoobot.shared.model_folders import file_checksum
+from zoobot.shared.prepared_images import (
+    CATALOG,
+    INDEX,
+    INFO,
+    VERSION,
+    PreparedInfo,
+    ShardInfo,
+    is_prepared,
+    read_info,
+)
+from zoobot.shared.run_folders import open_run, write_atomically
+from zoobot.shared.schemas import Schema, load_schema
+from zoobot.shared.shards import SUFFIXES, Entry, Shape, ShardWriter, open_writer
+from zoobot.shared.tables import write_table
+from zoobot.shared.tfrecords import read_records
+
+logger = logging.getLogger(__name__)
+
+# Bytes beside the pixels of one galaxy: names, votes, headers and padding
+_BYTES_BESIDE = {"store": 100, "tfrecord": 1500, "webdataset": 4000}
+_IMAGES_TO_TRY = 100
+
+
+@dataclass(frozen=True)
+class PreparedFolder:
+    """What `prepare` and `verify` return."""
+
+    folder: Path
+    info: PreparedInfo
+    is_verified: bool = False
+
+    def __str__(self) -> str:
+        info = self.info
+        size = "own size" if info.image_size is None else f"{info.image_size} x {info.image_size} pixels"
+        channels = "1 channel" if info.channels == 1 else f"{info.channels} channels"
+        amount = sum(shard.bytes for shard in info.shards) / 1e6
+        lines = [
+            f"Prepared {info.galaxies:,} galaxies: {self.folder}",
+            f"Images:  {info.format}, {size}, {channels}, {amount:,.1f} MB in {len(info.shards):,} shards",
+        ]
+        if info.rejected:
+            lines.append(f"Left out, with the reason of each, in {self.folder / 'rejected.csv'}: {info.rejected:,}")
+        if info.flagged:
+            lines.append(f"Odd, to be looked at, in {self.folder / 'flagged.csv'}: {info.flagged:,}")
+        if info.enlarged:
+            lines.append(f"Smaller than {info.image_size} pixels, enlarged: {info.enlarged:,}")
+        if self.is_verified:
+            lines.append("Every checksum is right.")
+        return "\n".join(lines)
+
+
+@dataclass
+class _ShardRecord:
+    """What is known of a finished shard, kept in a file until all are."""
+
+    file: str
+    bytes: int
+    sha256: str
+    rows: list[int]
+    places: list[tuple[int, int]]
+    rejected: list[tuple[int, str]]
+    flagged: list[tuple[int, str]]
+    enlarged: int
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A galaxy's image, ready to be written, or why there is none."""
+
+    content: ImageArray | bytes | None = None
+    shape: Shape = (0, 0, 0)
+    is_enlarged: bool = False
+    remark: str = ""
+    problem: str = ""
+
+
+def prepare(
+    catalog: str | Path | pd.DataFrame,
+    schema: str | Path | Schema | None = None,
+    output: str | Path | None = None,
+    settings: PrepareSettings | None = None,
+    *,
+    verify: bool = False,
+) -> PreparedFolder:
+    """Decode every image of a catalog once and write shards. Called again, it goes on where it stopped.
+
+    Args:
+        catalog: a table (file or DataFrame) with `id_str`, `file_loc` and one column of votes per answer. With
+            `verify`, a prepared folder.
+        schema: the tree of the votes; None for galaxies without votes, to predict.
+        output: a folder, see `zoobot.shared.prepared_images`.
+        settings: see `zoobot.config.PrepareSettings`.
+        verify: check the folder `catalog` instead, see `verify_folder`.
+
+    Raises:
+        CatalogError: the catalog is at fault.
+        ImageError: no image can be read, or one cannot and `settings.on_bad_image` is `stop`.
+        OutputError: `output` holds something else, or the disk has too little space.
+    """
+    if verify:
+        if isinstance(catalog, pd.DataFrame) or schema is not None or output is not None:
+            raise SettingError("--verify checks a prepared folder: it takes that folder and nothing else.")
+        return verify_folder(catalog)
+    if output is None:
+        raise SettingError("--output is missing: the folder to write.")
+    settings = settings or PrepareSettings()
+    if not isinstance(catalog, pd.DataFrame) and is_prepared(catalog):
+        raise CatalogError(f"'{catalog}' is prepared already. Give the catalog that it was made from.")
+    tree = None if schema is None else load_schema(schema)
+    galaxies = load_catalog(catalog, tree, settings)
+    refuse_wrong_stretch(galaxies, settings.reading)
+    inputs = {"catalog": galaxies.checksum(), "schema": tree and tree.to_dict()}
+    folder = open_run(output, "prepare", settings, inputs, makes=".shard-*.json")
+    if (folder / INFO).is_file():
+        logger.warning("'%s' is prepared already.", folder)
+        return PreparedFolder(folder, read_info(folder))
+    for leftover in folder.glob(".*.partial"):
+        leftover.unlink()
+    shape = _find_shape(galaxies, settings)
+    starts = range(0, len(galaxies), settings.shard_size)
+    todo = [number for number in range(len(starts)) if not _record_path(folder, number).is_file()]
+    _refuse_small_disk(folder, galaxies, settings, shape, len(todo) * settings.shard_size)
+    with (
+        Progress(disable=not sys.stderr.isatty()) as progress,
+        ThreadPoolExecutor(settings.workers or os.cpu_count()) as pool,
+    ):
+        done = max(0, len(galaxies) - len(todo) * settings.shard_size)
+        task = progress.add_task("Preparing", total=len(galaxies), completed=done)
+        preparing = _Preparing(folder, galaxies, settings, shape, pool, lambda: progress.advance(task))
+        for number in todo:
+            preparing.write_shard(number)
+    return _finish(folder, galaxies, settings, shape[2], len(starts))
+
+
+def verify_folder(folder: str | Path) -> PreparedFolder:
+    """Check every checksum of a prepared folder, and that every galaxy's image can be decoded.
+
+    Raises:
+        ShardError: something is missing, truncated or damaged; every such file is named.
+    """
+    info = read_info(folder)
+    path = Path(folder)
+    checksums = {shard.file: shard.sha256 for shard in info.shards} | info.tables
+    faults = []
+    with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
+        for name, checksum in progress.track(checksums.items(), description="Verifying"):
+            if not (path / name).is_file():
+                faults.append(f"'{path / name}' is missing.")
+            elif file_checksum(path / name) != checksum:
+                faults.append(_locate_damage(path, info, name))
+    if faults:
+        raise ShardError("\n".join([*faults, "Prepare the images again, into a new folder."]))
+    return PreparedFolder(path, info, is_verified=True)
+
+
+def _locate_damage(folder: Path, info: PreparedInfo, name: str) -> str:
+    """What is wrong with a file whose checksum is."""
+    expected = next((shard.bytes for shard in info.shards if shard.file == name), None)
+    found = (folder / name).stat().st_size
+    if expected is not None and found < expected:
+        return f"'{folder / name}' is truncated: it has {found:,} bytes of {expected:,}."
+    if name.endswith(SUFFIXES["tfrecord"]):
+        try:
+            deque(read_records(folder / name), maxlen=0)
+        except ShardError as error:
+            return str(error)
+    return f"'{folder / name}' is damaged: its checksum is not the one that was written."
+
+
+class _Preparing:
+    """Writes the shards of one run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        galaxies: Catalog,
+        settings: PrepareSettings,
+        shape: Shape,
+        pool: ThreadPoolExecutor,
+        on_progress: Callable[[], None],
+    ) -> None:
+        self._folder, self._settings, self._shape, self._pool = folder, settings, shape, pool
+        self._on_progress = on_progress
+        self._files, self._ids = galaxies.image_files, galaxies.id_str
+        self._label_cols = galaxies.schema.label_cols if galaxies.schema else []
+        self._votes = galaxies.table[self._label_cols].to_numpy(np.float64)
+
+    def write_shard(self, number: int) -> None:
+        """Write a shard, then its record: a shard without one is written anew by the next run."""
+        size = self._settings.shard_size
+        rows = range(number * size, min((number + 1) * size, len(self._files)))
+        name = f"shard-{number:05d}{SUFFIXES[self._settings.format]}"
+        record = _ShardRecord(name, 0, "", [], [], [], [], 0)
+        temporary = self._folder / f".{name}.partial"
+        with temporary.open("wb") as file, open_writer(self._settings.format, file, self._shape) as writer:
+            for row, image in self._read_in_order(rows):
+                self._on_progress()
+                self._add(writer, record, row, image)
+        record.bytes, record.sha256 = temporary.stat().st_size, file_checksum(temporary)
+        os.replace(temporary, self._folder / name)
+        write_atomically(_record_path(self._folder, number), json.dumps(asdict(record)))
+
+    def _add(self, writer: ShardWriter, record: _ShardRecord, row: int, image: _Image) -> None:
+        if image.content is None:
+            if self._settings.on_bad_image == "stop":
+                raise ImageError(f"{image.problem}\n--on-bad-image drop leaves out such galaxies.")
+            record.rejected.append((row, image.problem))
+            return
+        votes = dict(zip(self._label_cols, self._votes[row].tolist(), strict=True))
+        record.places.append(writer.add(Entry(row, self._ids[row], votes, image.content, image.shape)))
+        record.rows.append(row)
+        record.enlarged += image.is_enlarged
+        if image.remark:
+            record.flagged.append((row, image.remark))
+
+    def _read_in_order(self, rows: range) -> Iterator[tuple[int, _Image]]:
+        """Images in the order of their rows, a few of them read ahead."""
+        ahead = 4 * (self._settings.workers or os.cpu_count() or 1)
+        waiting: deque[tuple[int, Future[_Image]]] = deque()
+        try:
+            for row in rows:
+                future = self._pool.submit(_read_one, self._files[row], self._settings, self._shape[2])
+                waiting.append((row, future))
+                if len(waiting) > ahead:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _read_one(files: tuple[str, ...], settings: PrepareSettings, channels: int) -> _Image:
+    try:
+        if settings.pixels == "jpeg":
+            if len(files) > 1:
+                raise ImageError(f"'{files[0]}' is one of several bands, which --pixels jpeg cannot keep.")
+            encoded, image = read_untouched_jpeg(files[0], settings.color)
+            return _Image(encoded, image.shape)
+        image, remarks = read_with_remarks(files, settings.reading)
+    except ImageError as error:
+        return _Image(problem=str(error))
+    if image.shape[2] != channels:
+        return _Image(problem=f"'{files[0]}' has {image.shape[2]} channels, most images have {channels}.")
+    square = to_square(image, settings.image_size)
+    is_enlarged = min(image.shape[:2]) < settings.image_size
+    return _Image(np.ascontiguousarray(square), square.shape, is_enlarged, "; ".join(remarks))
+
+
+def _find_shape(galaxies: Catalog, settings: PrepareSettings) -> Shape:
+    """The shape of every prepared image; its channels are those of the first that can be read."""
+    problems = []
+    for files in galaxies.image_files[:_IMAGES_TO_TRY]:
+        try:
+            channels = read_galaxy(files, settings.reading).shape[2]
+            return settings.image_size, settings.image_size, channels
+        except ImageError as error:
+            problems.append(str(error))
+    raise ImageError(f"None of the first {len(problems)} images can be read:\n{problems[0]}")
+
+
+def _refuse_small_disk(folder: Path, galaxies: Catalog, settings: PrepareSettings, shape: Shape, most: int) -> None:
+    n_galaxies = min(len(galaxies), most)
+    size = float(np.prod(shape))
+    if settings.pixels == "jpeg":
+        some = [Path(files[0]) for files in galaxies.image_files[:: max(1, len(galaxies) // 1000)]]
+        size = float(np.mean([path.stat().st_size for path in some if path.is_file()]))
+    needed = n_galaxies * (size + _BYTES_BESIDE[settings.format])
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"'{folder}' needs about {needed / 1e9:,.1f} GB, and its disk has {free / 1e9:,.1f} GB free. Make room, or "
+            "choose another disk or a smaller --image-size."
+        )
+
+
+def _finish(folder: Path, galaxies: Catalog, settings: PrepareSettings, channels: int, n_shards: int) -> PreparedFolder:
+    """Write the tables and, last of all, `info.json`."""
+    records = [_ShardRecord(**json.loads(_record_path(folder, number).read_bytes())) for number in range(n_shards)]
+    rows = [row for record in records for row in record.rows]
+    rejected = [line for record in records for line in record.rejected]
+    flagged = [line for record in records for line in record.flagged]
+    if not rows:
+        raise ImageError(f"No image can be read. The first one: {rejected[0][1]}")
+    table = galaxies.table.assign(**galaxies.absolute_files()).iloc[rows].reset_index(drop=True)
+    write_table(table, folder / CATALOG)
+    tables = [CATALOG]
+    if settings.format != "store":
+        _write_index(folder / INDEX, records)
+        tables.append(INDEX)
+    column = galaxies.file_columns[0]
+    unreadable = [(galaxies.table["id_str"][row], galaxies.table[column][row], reason) for row, reason in rejected]
+    listed = galaxies.list_rejected(unreadable)
+    write_atomically(folder / "rejected.csv", listed.to_csv(index=False))
+    odd = [(galaxies.table["id_str"][row], galaxies.table[column][row], remark) for row, remark in flagged]
+    write_atomically(
+        folder / "flagged.csv", pd.DataFrame(odd, columns=["id_str", column, "remark"]).to_csv(index=False)
+    )
+    info = PreparedInfo(
+        version=VERSION,
+        zoobot=zoobot.__version__,
+        format=settings.format,
+        pixels=settings.pixels,
+        image_size=settings.image_size if settings.pixels == "raw" else None,
+        channels=channels,
+        reading=settings.record_reading(),
+        tree=None if galaxies.schema is None else galaxies.schema.to_dict(),
+        weighted_votes=settings.weighted_votes,
+        galaxies=len(rows),
+        rejected=len(listed),
+        flagged=len(flagged),
+        enlarged=sum(record.enlarged for record in records),
+        shards=[
+            ShardInfo(file=record.file, galaxies=len(record.rows), bytes=record.bytes, sha256=record.sha256)
+            for record in records
+        ],
+        tables={name: file_checksum(folder / name) for name in tables},
+    )
+    write_atomically(folder / INFO, info.model_dump_json(indent=2) + "\n")
+    for number in range(n_shards):
+        _record_path(folder, number).unlink()
+    return PreparedFolder(folder, info)
+
+
+def _write_index(path: Path, records: list[_ShardRecord]) -> None:
+    table = pa.table(
+        {
+            "row": pa.array([row for record in records for row in record.rows], pa.int64()),
+            "shard": pa.array([record.file for record in records for _ in record.rows]).dictionary_encode(),
+            "offset": pa.array([offset for record in records for offset, _ in record.places], pa.int64()),
+            "length": pa.array([length for record in records for _, length in record.places], pa.int64()),
+        }
+    )
+    buffer = pa.BufferOutputStream()
+    pq.write_table(table, buffer)
+    write_atomically(path, buffer.getvalue().to_pybytes())
+
+
+def _record_path(folder: Path, number: int) -> Path:
+    return folder / f".shard-{number:05d}.json"
