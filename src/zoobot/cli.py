@@ -213,6 +213,22 @@ COMMANDS = [
         settings=config.EvaluateSettings,
     ),
     Command(
+        verb="bench",
+        function="zoobot.pytorch.speed:bench",
+        summary="Measure how fast this machine reads, trains and predicts.",
+        details="Of a catalog, some galaxies are prepared in each format and compared with their files.",
+        example="zoobot bench catalog.csv --schema gz2 --output speed.json",
+        inputs={
+            "catalog": (Path, _argument("Table with id_str, file_loc and votes, or a prepared folder.")),
+            "schema": (
+                str | None,
+                _option("Decision tree: a name or a YAML file; prepared folders know theirs.", None),
+            ),
+            "output": (Path | None, _option("JSON file to write.", None)),
+        },
+        settings=config.BenchSettings,
+    ),
+    Command(
         verb="demo",
         function="zoobot.pytorch.examples.demo:run_demo",
         summary="Do the main job on simulated galaxies.",

@@ -1,24 +1,19 @@
 """Views of an image against numpy slicing, and the bounds of random ones read back from their matrices."""
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from zoobot.shared.adjustments import Adjustments, adjust, central_matrix, random_matrix, reduce_image, warp
+from zoobot.shared.adjustments import Adjustments, adjust, central_matrix, draw_uniform, random_matrix, smooth, warp
+from zoobot.shared.images import read_image
 
 WHOLE = {"crop_bounds": (1.0, 1.0), "max_shift": 0.0, "aspect_bounds": (1.0, 1.0)}
 
 
-class Chosen:
-    """In the place of a random generator: uniform numbers as chosen, in the order they are drawn."""
-
-    def __init__(self, *numbers, flip=1.0):
-        self.numbers, self.flip = list(numbers), flip
-
-    def uniform(self, low, high, size=None):
-        return self.numbers.pop(0) if size is None else np.array([self.numbers.pop(0) for _ in range(size)])
-
-    def choice(self, _):
-        return self.flip
+def choose(*, crop=0.5, turn=0.0, flip=0.0, shift=(0.5, 0.5), aspect=0.5):
+    """The numbers of a view, each as how far it is between its bounds."""
+    return [crop, turn, flip, *shift, aspect]
 
 
 def draw_noise(height=64, width=64, channels=3):
@@ -75,7 +70,7 @@ def test_half_a_pixel_is_the_mean_of_neighbours():
 @pytest.mark.parametrize(("quarter", "flip"), [(0, 1), (1, 1), (2, 1), (3, 1), (0, -1), (1, -1)])
 def test_right_angles_and_flips_equal_numpys(quarter, flip):
     image = draw_noise()
-    chosen = Chosen(1.0, quarter * np.pi / 2, 0.0, 0.0, 0.0, flip=float(flip))
+    chosen = choose(turn=quarter / 4, flip=0.0 if flip == 1 else 0.9)
     view = warped(image, random_matrix(Adjustments(64, **WHOLE), image.shape, chosen), 64)
     expected = np.rot90(image, quarter)
     np.testing.assert_array_equal(view, expected if flip == 1 else expected[:, ::-1])
@@ -84,12 +79,13 @@ def test_right_angles_and_flips_equal_numpys(quarter, flip):
 def test_shift_moves_the_cut_by_a_fraction_of_the_shorter_side():
     image = draw_noise(64, 100)
     adjustments = Adjustments(32, crop_bounds=(0.5, 0.5), max_shift=0.25)
-    view = warped(image, random_matrix(adjustments, image.shape, Chosen(0.5, 0.0, 0.25, -0.125, 0.0)), 32)
+    view = warped(image, random_matrix(adjustments, image.shape, choose(shift=(1.0, 0.25))), 32)
     np.testing.assert_array_equal(view, image[16 - 8 : 48 - 8, 34 + 16 : 66 + 16])
 
 
 def test_aspect_makes_the_cut_wider_than_high():
-    matrix = random_matrix(Adjustments(32), (64, 64, 1), Chosen(0.5, 0.0, 0.0, 0.0, np.log(4.0)))
+    adjustments = Adjustments(32, crop_bounds=(0.5, 0.5), aspect_bounds=(0.25, 4.0))
+    matrix = random_matrix(adjustments, (64, 64, 1), choose(aspect=1.0))
     crop, aspect, shift, _ = look(matrix, Adjustments(32), (64, 64))
     assert (crop, aspect) == (pytest.approx(0.5), pytest.approx(4.0))
     np.testing.assert_allclose(shift, 0, atol=1e-12)
@@ -107,8 +103,8 @@ def test_beyond_the_border_the_image_is_mirrored():
 @pytest.mark.parametrize("shape", [(100, 100, 1), (60, 130, 3), (200, 90, 1)])
 def test_random_views_fill_their_bounds_and_stay_inside(shape):
     adjustments = Adjustments(48, crop_bounds=(0.6, 0.8), max_shift=0.1, aspect_bounds=(0.8, 1.25))
-    rng = np.random.default_rng(0)
-    views = [look(random_matrix(adjustments, shape, rng), adjustments, shape) for _ in range(2000)]
+    matrices = [random_matrix(adjustments, shape, draw_uniform((0, 0, row))) for row in range(2000)]
+    views = [look(matrix, adjustments, shape) for matrix in matrices]
     for values, (low, high) in (
         (np.array([crop for crop, *_ in views]), (0.6, 0.8)),
         (np.array([aspect for _, aspect, *_ in views]), (0.8, 1.25)),
@@ -121,8 +117,7 @@ def test_random_views_fill_their_bounds_and_stay_inside(shape):
 
 def test_angles_are_uniform():
     adjustments = Adjustments(48, aspect_bounds=(1.0, 1.0))
-    rng = np.random.default_rng(1)
-    matrices = [random_matrix(adjustments, (64, 64), rng) for _ in range(2000)]
+    matrices = [random_matrix(adjustments, (64, 64), draw_uniform((1, epoch, 7))) for epoch in range(2000)]
     angles = np.array([np.arctan2(matrix[0, 1], matrix[1, 1]) for matrix in matrices])
     counts = np.histogram(angles, np.linspace(-np.pi, np.pi, 9))[0]
     assert np.abs(counts - 250).max() < 4 * np.sqrt(250)
@@ -160,7 +155,7 @@ def test_views_keep_channels_apart():
 @pytest.mark.parametrize("factor", [2, 4])
 def test_reduction_by_a_whole_factor_equals_block_means(factor, channels):
     image = draw_noise(80, 120, channels)
-    reduced = reduce_image(image, 80 // factor)
+    reduced = smooth(image, 80 // factor)
     blocks = image.reshape(80 // factor, factor, 120 // factor, factor, channels).mean(axis=(1, 3))
     assert reduced.shape == blocks.shape
     assert np.abs(reduced - blocks).max() <= 0.5 + 1e-6
@@ -168,9 +163,29 @@ def test_reduction_by_a_whole_factor_equals_block_means(factor, channels):
 
 def test_smaller_image_is_not_enlarged():
     image = draw_noise(30, 50)
-    assert reduce_image(image, 30) is image
-    assert reduce_image(image, 64) is image
-    assert reduce_image(draw_noise(300, 50), 25).shape == (150, 25, 3)
+    assert smooth(image, 30) is image
+    assert smooth(image, 64) is image
+    assert smooth(draw_noise(300, 50), 25).shape == (150, 25, 3)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 6])
+def test_smoothing_keeps_a_ramp_and_averages_noise(channels):
+    """A Gaussian of the width that sampling every 1.5 pixels needs."""
+    ramp = np.repeat(np.arange(0, 240, 2, dtype=np.uint8)[np.newaxis, :, np.newaxis], 90, axis=0).repeat(
+        channels, axis=2
+    )
+    np.testing.assert_array_equal(smooth(ramp, 60)[:, 3:-3], ramp[:, 3:-3])
+    noise = draw_noise(90, 120, channels)
+    expected = cv2.GaussianBlur(np.ascontiguousarray(noise[:, :, 0]), (3, 3), np.sqrt(1.5**2 - 1) / 2)
+    np.testing.assert_allclose(smooth(noise, 60)[:, :, 0].astype(int), expected, atol=1)
+
+
+@pytest.mark.parametrize("size", [96, 128, 224, 300])
+def test_views_of_real_galaxies_equal_those_of_an_antialiasing_resize(shared_data, size):
+    for path in sorted((shared_data / "gz2" / "images").glob("*.jpg"))[:5]:
+        image = read_image(path)
+        expected = np.asarray(Image.fromarray(image[:, :, 0]).resize((size, size), Image.Resampling.BILINEAR), int)
+        assert np.abs(adjust(image, Adjustments(size))[:, :, 0] - expected).mean() < 1.5
 
 
 def test_reading_size_leaves_one_pixel_for_each_pixel_of_a_mean_crop():

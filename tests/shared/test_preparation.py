@@ -399,7 +399,9 @@ def test_views_of_a_smaller_folder_have_the_same_distribution(simulated, tmp_pat
         )
         for path in (simulated / "catalog.csv", tmp_path / "p")
     )
-    np.testing.assert_array_equal(files, prepared)
+    difference = np.abs(files.astype(int) - prepared)
+    assert difference.mean() < 2
+    np.testing.assert_allclose(files.mean(axis=(1, 2, 3)), prepared.mean(axis=(1, 2, 3)), atol=1)
 
 
 def test_whole_images_and_matrices_give_the_same_views(simulated):

@@ -142,7 +142,7 @@ class PreparedImages:
         return chosen
 
     def read(self, position: int) -> ImageArray:
-        """One image, uint8 `(height, width, channel)`; read-only.
+        """One image, uint8 `(height, width, channel)`; that of a store is a part of its map, and read-only.
 
         Raises:
             ShardError, ImageError: its bytes are damaged.

@@ -181,7 +181,7 @@ def decode_entry(content: bytes, shard_format: str, pixels: str, color: bool, pa
         ShardError: the bytes are damaged.
     """
     if shard_format == "tfrecord":
-        features = decode_example(unframe(content, path, offset), path)
+        features = decode_example(unframe(content, path, offset), path, ("image", "shape"))
         image, shape = features.get("image"), features.get("shape")
         if not isinstance(image, list) or len(image) != 1 or not isinstance(shape, np.ndarray) or len(shape) != 3:
             raise ShardError(f"The record at byte {offset:,} of '{path}' lacks the features 'image' and 'shape'.")

@@ -7,7 +7,7 @@ https://www.tensorflow.org/tutorials/load_data/tfrecord
 
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,16 +66,22 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     return _field(1, entries)
 
 
-def decode_example(payload: bytes, path: str | Path = "a record") -> dict[str, Feature]:
-    """The features of a serialised `tf.train.Example`; `ShardError` where it is none. `path` is for the message."""
+def decode_example(
+    payload: bytes, path: str | Path = "a record", names: Collection[str] | None = None
+) -> dict[str, Feature]:
+    """The features of a serialised `tf.train.Example`, all or those of some names.
+
+    Raises:
+        ShardError: it is none. `path` is for the message.
+    """
+    found: dict[str, Feature] = {}
     try:
-        view = memoryview(payload)
-        return {
-            bytes(name).decode(): _decode_feature(feature)
-            for features in _fields(view, 1)
-            for entry in _fields(features, 1)
-            for name, feature in [(next(_fields(entry, 1), b""), next(_fields(entry, 2), memoryview(b"")))]
-        }
+        for features in _fields(memoryview(payload), 1):
+            for entry in _fields(features, 1):
+                name = bytes(next(_fields(entry, 1), b"")).decode()
+                if names is None or name in names:
+                    found[name] = _decode_feature(next(_fields(entry, 2), memoryview(b"")))
+        return found
     except (ValueError, IndexError, struct.error, OverflowError) as error:
         raise ShardError(f"'{path}' holds a record that is no tf.train.Example: {error}.") from error
 

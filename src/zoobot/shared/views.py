@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoobot.errors import ImageError, ShardError
-from zoobot.shared.adjustments import Adjustments, Key, adjust, choose_matrix, to_square
+from zoobot.shared.adjustments import Adjustments, Key, adjust, choose_matrix, smooth, to_square
 from zoobot.shared.image_sources import ImageSource
 from zoobot.shared.images import ImageArray
 
@@ -59,11 +59,11 @@ def read_squares(
     """Whole images of one size and the matrices of their views, for a device that resamples them itself.
 
     Returns:
-        uint8 `(galaxy, size, size, channel)`, the central squares, reduced to `reading_size` where they are larger; and
-        `(galaxy, 2, 3)`, from input pixels to image pixels `(x, y)`.
+        uint8 `(galaxy, size, size, channel)`, the central squares, smoothed; and `(galaxy, 2, 3)`, from input pixels to
+        image pixels `(x, y)`.
     """
-    read = [images.read(position) for position in positions]
-    size = min(adjustments.reading_size, *read[0].shape[:2])
+    read = [smooth(images.read(position), adjustments.reading_size) for position in positions]
+    size = min(read[0].shape[:2])
     squares = np.empty((len(positions), size, size, images.channels), np.uint8)
     matrices = np.empty((len(positions), 2, 3), np.float32)
     for place, image in enumerate(read):

@@ -100,7 +100,7 @@ def predict(
             rows = np.arange(start, min(start + settings.part_size, len(galaxies)))
             if not path.is_file():
                 part = galaxies.rows(rows)
-                concentrations, problems = _predict_part(estimator, part, settings, device)
+                concentrations, problems = predict_part(estimator, part, settings, device)
                 readable = ~np.isin(np.arange(len(part)), list(problems))
                 write_part(
                     path,
@@ -122,8 +122,13 @@ def predict(
     return PredictedCatalog(folder, len(galaxies) - len(rejected), left_out)
 
 
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which a model computes in `precision`, as named in the settings."""
+    return torch.autocast(device.type, _AUTOCAST.get(precision), precision != "32")
+
+
 @torch.inference_mode()
-def _predict_part(
+def predict_part(
     estimator: ZoobotTree, part: Catalog, settings: PredictSettings, device: torch.device
 ) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
     """Concentrations `(galaxy, answer, 1)`, and row -> what is wrong for the images that cannot be read."""
@@ -134,7 +139,7 @@ def _predict_part(
             raise ImageError("\n".join(unreadable.values()) + "\n--on-bad-image skip leaves out such galaxies.")
         problems |= unreadable
         if len(rows):
-            with torch.autocast(device.type, _AUTOCAST.get(settings.precision), settings.precision != "32"):
+            with autocast(settings.precision, device):
                 predicted = estimator(images.to(device, non_blocking=True))
             if not predicted.isfinite().all():
                 raise ModelError("The model predicts concentrations that are not numbers. Try --precision 32.")

@@ -162,8 +162,8 @@ def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> Tra
         datamodule.first_epoch = first_epoch
         baselines = fit_baselines(datamodule.catalogs["train"].votes, model.schema)
         model.head.start_from(baselines[FREE_BASELINE].concentrations)
-    with _quiet_lightning(), explain_out_of_memory(model.settings.batch_size):
-        trainer = _build_trainer(model.settings, run)
+    with quiet_lightning(), explain_out_of_memory(model.settings.batch_size):
+        trainer = build_trainer(model.settings, run)
         try:
             trainer.fit(model, datamodule, ckpt_path=str(last) if first_epoch else None, weights_only=True)
         except SIGTERMException:
@@ -236,7 +236,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
         os.replace(temporary, target)
 
 
-def _build_trainer(settings: TrainSettings, run: Path) -> L.Trainer:
+def build_trainer(settings: TrainSettings, run: Path) -> L.Trainer:
     show_bars = sys.stderr.isatty()
     callbacks: list[Callback] = [
         _checkpoint(run, "best", monitor=VALIDATION_LOSS),
@@ -354,7 +354,7 @@ def _read_history(run: Path) -> dict[str, list[Any]]:
 
 
 @contextmanager
-def _quiet_lightning() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Keep Lightning's advice from the user's terminal: it is about settings that zoobot has chosen."""
     levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
     try:
