@@ -115,6 +115,7 @@ def test_adjustments_are_those_of_the_settings():
         "crop_bounds": (0.5, 0.6),
         "max_shift": 0.2,
         "aspect_bounds": (1.0, 2.0),
+        "augmentations": "none",
     }
 
 

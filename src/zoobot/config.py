@@ -237,6 +237,8 @@ class TrainSettings(CatalogSettings, ImageSettings):
     """Largest offset of the cut's centre in training, as a fraction of the image's shorter side."""
     aspect_bounds: tuple[float, float] = (0.9, 1.1)
     """Smallest and largest width : height of what is cut in training."""
+    augmentations: Literal["none", "astro"] = "none"
+    """In training, also imitate sky and telescope: sources, missing data, gradients, seeing, noise and distortion."""
     augment_on: Literal["cpu", "device"] = "cpu"
     """Where images are cut and resampled: by the processes that read them, or whole batches on the GPU."""
     batch_size: int = Field(32, ge=1)
@@ -288,6 +290,8 @@ class TrainSettings(CatalogSettings, ImageSettings):
         if self.concentration_bounds[0] == self.concentration_bounds[1]:
             raise ValueError(f"concentration_bounds must differ. Got {self.concentration_bounds} instead.")
         _check_fractions(self.split)
+        if self.augmentations == "astro" and self.augment_on == "device":
+            raise ValueError("augmentations astro are made on the CPU. Leave out augment_on device.")
         return self
 
     @property
@@ -300,6 +304,7 @@ class TrainSettings(CatalogSettings, ImageSettings):
             crop_bounds=self.crop_bounds,
             max_shift=self.max_shift,
             aspect_bounds=self.aspect_bounds,
+            augmentations=self.augmentations,
         )
 
 

@@ -10,7 +10,8 @@ from scipy import integrate, stats
 
 from zoobot.errors import SettingError
 from zoobot.shared import campaigns, schemas, simulation
-from zoobot.shared.simulated_galaxies import apparent_axis_ratio, sersic_profile
+from zoobot.shared.light_profiles import sersic_profile
+from zoobot.shared.simulated_galaxies import apparent_axis_ratio
 
 TREES = ["decals", "gz2", "gz2-ortho", "decals-dr12-ortho", "decals-dr5-ortho", "desi", "hubble-v2-ortho"]
 

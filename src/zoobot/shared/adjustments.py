@@ -10,12 +10,13 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from zoobot.shared.astro_augmentations import augment
 from zoobot.shared.images import ImageArray
 
 Matrix = npt.NDArray[np.float64]
@@ -39,12 +40,14 @@ class Adjustments:
         max_shift: largest offset of the cut's centre in training, along each axis, as a fraction of the image's
             shorter side.
         aspect_bounds: smallest and largest width : height of what is cut in training.
+        augmentations: what is done to the view in training, besides: `none`, or `astro_augmentations`.
     """
 
     image_size: int
     crop_bounds: tuple[float, float] = (1.0, 1.0)
     max_shift: float = 0.0
     aspect_bounds: tuple[float, float] = (1.0, 1.0)
+    augmentations: Literal["none", "astro"] = "none"
 
     @property
     def reading_size(self) -> int:
@@ -163,6 +166,8 @@ def adjust(
         # part of a memory map: a copy in order, then turning what is in the processor's cache, takes half the time
         smoothed = smoothed.copy()
     warp(smoothed, choose_matrix(adjustments, smoothed.shape, key), view)
+    if key is not None and adjustments.augmentations == "astro":
+        view[...] = augment(view[np.newaxis], [key])[0]
     return view
 
 
