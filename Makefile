@@ -14,7 +14,7 @@ test: .venv/dev.installed .venv-tensorflow/installed
 	$(BIN)/python -m pytest
 
 clean:
-	rm -rf .venv .venv-tensorflow demo build dist
+	rm -rf .venv .venv-tensorflow .venv-zoobot-2 demo build dist
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "zoobot needs Python 3.11, 3.12 or 3.13 on the path, or make PYTHON=/path/to/python"; exit 1; }

@@ -14,13 +14,14 @@ from typing import Any
 
 import lightning as L
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from zoobot.config import BenchSettings, PredictSettings, PrepareSettings, TrainSettings
-from zoobot.errors import CatalogError, OutputError
+from zoobot.errors import OutputError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.devices import count_cores, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
@@ -106,7 +107,7 @@ def bench(
         settings: see `zoobot.config.BenchSettings`.
 
     Raises:
-        CatalogError: too few galaxies for a few training steps.
+        CatalogError: the catalog is at fault.
         OutputError: `output` cannot be written.
     """
     settings = settings or BenchSettings()
@@ -120,22 +121,20 @@ def bench(
         workers=settings.workers[0],
     )
     training = settings_for(galaxies, training)
-    if len(galaxies) * 0.8 < _FEWEST_STEPS * training.batch_size:
-        raise CatalogError(
-            f"The catalog {galaxies.source} has {len(galaxies):,} galaxies, too few for {_FEWEST_STEPS} training "
-            f"steps of {training.batch_size}. Lower --batch-size."
-        )
-    sample = galaxies.rows(np.arange(min(len(galaxies), max(_SAMPLE, 2 * _FEWEST_STEPS * training.batch_size))))
     with tempfile.TemporaryDirectory() as folder:
-        sources = {"files": sample}
+        sources: dict[str, Catalog] = {}
         if galaxies.prepared is not None:
-            sources = {galaxies.prepared.info.format: galaxies}
-        elif training.augment_on == "cpu":
-            sources |= {name: _prepare(sample, tree, training, Path(folder), name) for name in _FORMATS}
+            sources[galaxies.prepared.info.format] = galaxies
+        else:
+            sample = sources["files"] = galaxies.rows(np.arange(min(len(galaxies), _SAMPLE)))
+            for name in _FORMATS:
+                sources[name] = _prepare(sample, tree, training, Path(folder), name)
+        fewest = 2 * _FEWEST_STEPS * training.batch_size
+        sources = {name: catalog.rows(_repeat_rows(catalog, fewest)) for name, catalog in sources.items()}
         speeds = list(_measure_loading(sources, tree, training, settings))
         memory = {"before training": _read_memory()}
-        last = list(sources.values())[-1] if galaxies.prepared is not None else sources.get("store", sample)
-        speeds += _measure_model(last, tree, training, settings, device, Path(folder))
+        fastest = sources.get("store", next(iter(sources.values())))
+        speeds += _measure_model(fastest, tree, training, settings, device, Path(folder))
         memory["after training"] = _read_memory()
     memory["most"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
     name = torch.cuda.get_device_name() if device.type == "cuda" else str(device)
@@ -147,6 +146,11 @@ def bench(
         except OSError as error:
             raise OutputError(f"'{output}' cannot be written: {error.strerror}.") from error
     return found
+
+
+def _repeat_rows(catalog: Catalog, fewest: int) -> npt.NDArray[np.int64]:
+    """All rows, again and again where there are too few."""
+    return np.resize(np.arange(len(catalog)), max(len(catalog), fewest))
 
 
 def _prepare(sample: Catalog, tree: Schema, training: TrainSettings, folder: Path, name: str) -> Catalog:
