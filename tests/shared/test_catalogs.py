@@ -208,7 +208,7 @@ def test_file_that_is_no_table_is_refused_with_its_path(tmp_path, name, content,
 def test_missing_file_and_folder_are_named(tmp_path):
     with pytest.raises(CatalogError, match=r"^There is no catalog '.*none\.csv'\.$"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(CatalogError, match=r"' is a folder\. Give the table in it"):
+    with pytest.raises(CatalogError, match=r"' is a folder, but none of prepared images\. Give a table"):
         read_table(tmp_path)
 
 

@@ -301,6 +301,8 @@ def test_interrupted_preparation_goes_on(folder, simulated, tmp_path, monkeypatc
 
 def test_finished_preparation_is_returned_as_it_is(folder, simulated, caplog):
     settings = PrepareSettings(format=read_info(folder).format, **SMALL)
+    with pytest.raises(OutputError, match="shard_size: 25 there, 26 now"):
+        prepare(simulated / "catalog.csv", GZ2, folder, settings.model_copy(update={"shard_size": 26}))
     before = [path.stat().st_mtime_ns for path in shards_of(folder)]
     assert prepare(simulated / "catalog.csv", GZ2, folder, settings).info == read_info(folder)
     assert [path.stat().st_mtime_ns for path in shards_of(folder)] == before

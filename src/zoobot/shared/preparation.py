@@ -137,7 +137,7 @@ def prepare(
     galaxies = load_catalog(catalog, tree, settings)
     refuse_wrong_stretch(galaxies, settings.reading)
     inputs = {"catalog": galaxies.checksum(), "schema": tree and tree.to_dict()}
-    folder = open_run(output, "prepare", settings, inputs, makes=".shard-*.json")
+    folder = open_run(output, "prepare", settings, inputs, makes="*shard-*")
     if (folder / INFO).is_file():
         logger.warning("'%s' is prepared already.", folder)
         return PreparedFolder(folder, read_info(folder))
