@@ -1,9 +1,11 @@
 """Prepared folders give back what they were made of, always the same bytes, and damage is found and named."""
 
+import contextlib
 import dataclasses
 import io
 import itertools
 import json
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from zoobot.config import ImageSettings, PrepareSettings
@@ -236,6 +240,21 @@ def test_every_flipped_bit_is_found_and_its_file_named(folder, simulated, tmp_pa
         verify_folder(copy)
 
 
+@given(st.integers(0, 2000), st.binary(min_size=1, max_size=200))
+@example(0, bytes(200))
+@example(60, b"999999999")
+def test_noise_in_a_shard_gives_images_or_one_of_our_errors(folder, tmp_path_factory, place, noise):
+    copy = tmp_path_factory.getbasetemp() / f"noise-{folder.parent.name}"
+    if not copy.is_dir():
+        shutil.copytree(folder, copy)
+    shard, original = shards_of(copy)[0], shards_of(folder)[0].read_bytes()
+    shard.write_bytes((original[:place] + noise + original[place + len(noise) :])[: len(original)])
+    images = PreparedImages(copy)
+    for row in range(3):
+        with contextlib.suppress(ShardError):
+            assert images.read(row).dtype == np.uint8
+
+
 def test_damage_of_a_tfrecord_is_found_on_reading(simulated, tmp_path):
     prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", PrepareSettings(format="tfrecord", **SMALL))
     flip(tmp_path / "p" / "shard-00000.tfrecord", 500)
@@ -382,8 +401,8 @@ def test_views_of_a_folder_at_the_images_own_size_are_those_of_the_files(simulat
         open_images(load_catalog(path, GZ2), ImageSettings()) for path in (simulated / "catalog.csv", tmp_path / "p")
     ]
     keys = [(0, 1, row) for row in range(20)]
-    for given in (keys, None):
-        files, prepared = (render(source, range(20), adjustments, given) for source in sources)
+    for chosen in (keys, None):
+        files, prepared = (render(source, range(20), adjustments, chosen) for source in sources)
         np.testing.assert_array_equal(files, prepared)
 
 

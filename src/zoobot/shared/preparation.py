@@ -160,7 +160,7 @@ def prepare(
 
 
 def verify_folder(folder: str | Path) -> PreparedFolder:
-    """Check every checksum of a prepared folder, and that every galaxy's image can be decoded.
+    """Check every checksum of a prepared folder.
 
     Raises:
         ShardError: something is missing, truncated or damaged; every such file is named.

@@ -11,12 +11,13 @@ galaxy's row in the catalog, in nine digits; the JSON holds `id_str` and `votes`
 
 import io
 import json
+import math
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -165,7 +166,9 @@ def map_shard(path: Path, shard_format: str) -> npt.NDArray[np.uint8]:
                 raise ShardError(f"'{path}' holds {mapped.dtype} of shape {mapped.shape}, not uint8 images.")
             return mapped
         return np.memmap(path, np.uint8, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except ShardError:
+        raise
+    except Exception as error:  # numpy parses the header as Python
         raise ShardError(f"The shard '{path}' cannot be read: {error}") from error
 
 
@@ -190,17 +193,23 @@ def decode_entry(content: bytes, shard_format: str, pixels: str, color: bool, pa
         return _reshape(image[0], tuple(int(length) for length in shape), path, offset)
     if pixels == "jpeg":
         return decode_jpeg(path, content, color)
+    return _decode_npy(content, path, offset)
+
+
+def _decode_npy(content: bytes, path: Path, offset: int) -> ImageArray:
+    """The image of an `.npy` file; not `np.load`, which would take as much memory as a damaged header asks for."""
+    stream = io.BytesIO(content)
     try:
-        array: Any = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except ValueError as error:
+        np.lib.format.read_magic(stream)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    except Exception as error:  # numpy parses the header as Python
         raise ShardError(f"The image at byte {offset:,} of '{path}' is damaged: {error}") from error
-    if array.dtype != np.uint8 or array.ndim != 3:
+    if dtype != np.uint8 or len(shape) != 3 or is_fortran:
         raise ShardError(f"The image at byte {offset:,} of '{path}' is no uint8 image.")
-    image_array: ImageArray = array
-    return image_array
+    return _reshape(content[stream.tell() :], shape, path, offset)
 
 
 def _reshape(content: bytes, shape: tuple[int, ...], path: Path, offset: int) -> ImageArray:
-    if min(shape) < 1 or len(content) != int(np.prod(shape)):
+    if min(shape) < 1 or len(content) != math.prod(shape):
         raise ShardError(f"The image at byte {offset:,} of '{path}' has {len(content):,} bytes, not those of {shape}.")
     return np.frombuffer(content, np.uint8).reshape(shape)

@@ -119,7 +119,9 @@ def refuse_repeated_columns(names: Sequence[str], source: str) -> None:
 def _find_table(path: str | Path) -> tuple[Path, str]:
     file = Path(path)
     if file.is_dir():
-        raise CatalogError(f"The catalog '{path}' is a folder, but none of prepared images. Give a table, such as catalog.csv.")
+        raise CatalogError(
+            f"The catalog '{path}' is a folder, but none of prepared images. Give a table, such as catalog.csv."
+        )
     if not file.is_file():
         raise CatalogError(f"There is no catalog '{path}'.")
     suffix = _suffix_of(file, _READABLE)
