@@ -199,6 +199,19 @@ COMMANDS = [
         settings=config.PredictSettings,
     ),
     Command(
+        verb="export",
+        group="predictions",
+        function="zoobot.shared.prediction_exports:export",
+        summary="Write predictions as one table.",
+        details="For spreadsheets, TOPCAT, h5py and papers.",
+        example="zoobot predictions export PREDICTIONS --table advanced --format fits",
+        inputs={
+            "predictions": (Path, _argument("Folder written by 'zoobot predict'.")),
+            "output": (Path | None, _option("File to write; by default PREDICTIONS/TABLE.FORMAT.", None)),
+        },
+        settings=config.ExportSettings,
+    ),
+    Command(
         verb="evaluate",
         function="zoobot.shared.reports:evaluate",
         summary="Score predictions against votes; write a report.",
@@ -249,6 +262,7 @@ app = typer.Typer(
 _GROUPS = {
     "schema": "Decision trees: which questions volunteers were asked.",
     "catalog": "Tables of galaxies and votes.",
+    "predictions": "What a model said of galaxies.",
 }
 
 

@@ -350,6 +350,21 @@ class PredictSettings(Settings):
     """Arithmetic of the encoder."""
 
 
+class ExportSettings(Settings):
+    """How predictions are exported."""
+
+    table: Literal["friendly", "advanced", "concentrations"] = "friendly"
+    """Columns: friendly (fractions and likely answers), advanced (intervals, votes, entropy) or concentrations."""
+    format: Literal["csv", "parquet", "hdf5", "fits"] = "csv"
+    """Format of the file."""
+    asked: Fraction = 0.5
+    """In the friendly table, answers are blank where a smaller share of volunteers would be asked the question."""
+    interval: float = Field(0.9, gt=0, lt=1)
+    """Probability that an interval of a vote fraction holds."""
+    volunteers: int = Field(40, ge=1)
+    """Volunteers per galaxy that expected votes are given for."""
+
+
 class EvaluateSettings(CatalogSettings):
     """How predictions are compared with votes."""
 

@@ -108,6 +108,23 @@ def read_predictions(folder: str | Path) -> Predictions:
     Raises:
         PredictionError: no predictions there, damaged parts, or parts of several models or trees.
     """
+    schema, model, pieces = _open_parts(folder)
+    tables, concentrations = zip(*pieces, strict=True)
+    table = pa.concat_tables(tables, promote_options="permissive").to_pandas()
+    return Predictions(table, np.concatenate(concentrations), schema, model)
+
+
+def iter_predictions(folder: str | Path) -> Iterator[Predictions]:
+    """The predictions of a folder, part by part; parts without galaxies are left out. Raises as `read_predictions`."""
+    schema, model, pieces = _open_parts(folder)
+    for table, concentrations in pieces:
+        yield Predictions(table.to_pandas(), concentrations, schema, model)
+
+
+def _open_parts(
+    folder: str | Path,
+) -> tuple[Schema, dict[str, Any], Iterator[tuple[pa.Table, npt.NDArray[np.float32]]]]:
+    """The schema, the model and what `_read_part` makes of every part that holds galaxies, at least one."""
     parts = sorted(Path(folder).glob("part-*.parquet"))
     if not parts:
         raise PredictionError(
@@ -117,14 +134,22 @@ def read_predictions(folder: str | Path) -> Predictions:
     if any(record[key] != records[0][key] for record in records for key in ("schema", "model")):
         raise PredictionError(f"'{folder}' mixes predictions of several models. Keep one model's in one folder.")
     schema = Schema.from_dict(records[0]["schema"])
-    read = [piece for piece in (_read_part(part, schema) for part in parts) if len(piece[0])]
-    if not read:
+    with_galaxies = [part for part in parts if pq.read_metadata(part).num_rows]
+    if not with_galaxies:
         raise PredictionError(f"The predictions in '{folder}' hold no galaxy: every image was rejected.")
-    tables, concentrations = zip(*read, strict=True)
-    if len({samples.shape[2] for samples in concentrations}) > 1:
-        raise PredictionError(f"The parts in '{folder}' differ in the number of samples. Predict into a new folder.")
-    table = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-    return Predictions(table, np.concatenate(concentrations), schema, records[0]["model"])
+
+    def pieces() -> Iterator[tuple[pa.Table, npt.NDArray[np.float32]]]:
+        n_samples = None
+        for part in with_galaxies:
+            table, concentrations = _read_part(part, schema)
+            if concentrations.shape[2] != (n_samples or concentrations.shape[2]):
+                raise PredictionError(
+                    f"The parts in '{folder}' differ in the number of samples. Predict into a new folder."
+                )
+            n_samples = concentrations.shape[2]
+            yield table, concentrations
+
+    return schema, records[0]["model"], pieces()
 
 
 def write_csv(folder: Path) -> Path:
