@@ -187,13 +187,19 @@ COMMANDS = [
     ),
     Command(
         verb="predict",
-        function="zoobot.pytorch.predictions.predict_on_catalog:predict",
+        function="zoobot.pytorch.predictions.predict_on_catalog:predict_paths",
         summary="Predict how volunteers would answer.",
-        details="Writes concentrations and vote fractions for every galaxy of a catalog, part by part.",
+        details="Writes concentrations and vote fractions for every galaxy, part by part. Interrupted and started "
+        "again, it goes on where it stopped.",
         example="zoobot predict RUN/model catalog.csv --output PREDICTIONS",
         inputs={
-            "model": (Path, _argument("Model folder, such as RUN/model.")),
-            "catalog": (Path, _argument("Table with id_str and file_loc, or a prepared folder; other columns travel.")),
+            "paths": (
+                list[Path],
+                _argument(
+                    "Model folders, one or more, then the data: a table with id_str and file_loc, a prepared folder, a "
+                    "folder of images, a quoted pattern such as 'images/*.jpg', or one image."
+                ),
+            ),
             "output": _OUTPUT,
         },
         settings=config.PredictSettings,

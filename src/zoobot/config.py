@@ -332,6 +332,14 @@ class BenchSettings(ImageSettings):
 class PredictSettings(Settings):
     """How a model's predictions are made and written."""
 
+    samples: int = Field(1, ge=1, le=1000)
+    """Samples of each model's concentrations; with 1, those of the central view without dropout."""
+    sample_by: Literal["dropout", "views", "both"] = "dropout"
+    """How samples differ: other features left out (dropout), other random views of the image, or both."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the samples."""
+    shard: str | None = None
+    """Predict one share of the parts, as I/N, such as 3/8. Under torchrun and srun each process takes its own."""
     batch_size: int = Field(64, ge=1)
     """Galaxies per step."""
     format: Literal["parquet", "csv"] = "parquet"

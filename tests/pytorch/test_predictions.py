@@ -7,7 +7,7 @@ import torch
 
 from zoobot.config import PredictSettings
 from zoobot.errors import CatalogError, ImageError, ModelError, OutputError
-from zoobot.pytorch.estimators.define_model import ZoobotTree
+from zoobot.pytorch.estimators.define_model import DirichletHead, ZoobotTree
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.shared.adjustments import adjust
 from zoobot.shared.images import read_image
@@ -140,7 +140,7 @@ def test_a_new_travelling_column_is_another_run(trained, simulated, tmp_path):
 
 
 def test_predictions_that_are_not_numbers_are_refused(trained, simulated, tmp_path, monkeypatch):
-    monkeypatch.setattr(ZoobotTree, "forward", lambda self, images: torch.full((len(images), 30), torch.nan))
+    monkeypatch.setattr(DirichletHead, "forward", lambda self, features: torch.full((len(features), 30), torch.nan))
     with pytest.raises(ModelError, match="concentrations that are not numbers"):
         predict(trained.folder, simulated / "catalog.csv", tmp_path / "P")
 

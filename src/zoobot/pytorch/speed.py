@@ -25,7 +25,8 @@ from zoobot.errors import OutputError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.devices import count_cores, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
-from zoobot.pytorch.predictions.predict_on_catalog import autocast, predict_part
+from zoobot.pytorch.predictions.forward import autocast
+from zoobot.pytorch.predictions.predict_on_catalog import load_batches, predict_batch
 from zoobot.pytorch.training import losses
 from zoobot.pytorch.training.train_with_pytorch_lightning import (
     EpochLines,
@@ -192,10 +193,13 @@ def _measure_model(
     predicting = PredictSettings(
         batch_size=training.batch_size, device=settings.device, precision=training.precision, workers=training.workers
     )
-    predict_part(model, part.rows(np.arange(training.batch_size)), predicting, device)
+    batches = load_batches(part, [model], [range(len(part))], predicting)
+    counts = (len(predict_batch([model], batch, predicting, device)) for batch in batches)
+    for _ in range(_FEWEST_STEPS):
+        next(counts)
     start = time.perf_counter()
-    predict_part(model, part, predicting, device)
-    whole = len(part) / (time.perf_counter() - start)
+    count = sum(counts)
+    whole = count / (time.perf_counter() - start)
     yield _share("prediction", whole, "model: forward pass on one batch", forward)
 
 

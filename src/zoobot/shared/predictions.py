@@ -121,6 +121,12 @@ def iter_predictions(folder: str | Path) -> Iterator[Predictions]:
         yield Predictions(table.to_pandas(), concentrations, schema, model)
 
 
+def read_part(path: Path, schema: Schema) -> Predictions:
+    """The predictions of one part."""
+    table, concentrations = _read_part(path, schema)
+    return Predictions(table.to_pandas(), concentrations, schema, _read_record(path)["model"])
+
+
 def _open_parts(
     folder: str | Path,
 ) -> tuple[Schema, dict[str, Any], Iterator[tuple[pa.Table, npt.NDArray[np.float32]]]]:

@@ -37,20 +37,39 @@ def render(
 
 
 def render_readable(
-    images: ImageSource, positions: Sequence[int], adjustments: Adjustments
-) -> tuple[list[int], ImageArray, dict[int, str]]:
-    """Positions and central views of those galaxies whose images can be read; what is wrong with the others."""
-    size = adjustments.image_size
-    batch = np.empty((len(positions), size, size, images.channels), np.uint8)
+    images: ImageSource,
+    positions: Sequence[int],
+    adjustments: Sequence[Adjustments],
+    keys: Sequence[Sequence[Key | None]],
+) -> tuple[list[int], list[ImageArray], dict[int, str]]:
+    """Views of those galaxies whose images can be read, each read once.
+
+    Args:
+        adjustments: several ways to see each image.
+        keys: of each galaxy, one for each of its views: a random one that follows from it, or None for the central one.
+
+    Returns:
+        The positions that can be read; for each of the `adjustments` their views, `(galaxy x view, image_size,
+        image_size, channel)`; and position -> what is wrong with the others.
+    """
+    n_views = len(keys[0])
+    batches = [
+        np.empty((len(positions) * n_views, each.image_size, each.image_size, images.channels), np.uint8)
+        for each in adjustments
+    ]
     readable: list[int] = []
     problems: dict[int, str] = {}
-    for position in positions:
+    for position, own_keys in zip(positions, keys, strict=True):
         try:
-            adjust(images.read(position), adjustments, None, batch[len(readable)])
-            readable.append(position)
+            image = images.read(position)
         except (ImageError, ShardError) as error:
             problems[position] = str(error)
-    return readable, batch[: len(readable)], problems
+            continue
+        for batch, each in zip(batches, adjustments, strict=True):
+            for view, key in enumerate(own_keys):
+                adjust(image, each, key, batch[len(readable) * n_views + view])
+        readable.append(position)
+    return readable, [batch[: len(readable) * n_views] for batch in batches], problems
 
 
 def read_squares(

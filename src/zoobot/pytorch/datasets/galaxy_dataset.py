@@ -4,10 +4,12 @@ A `DataLoader` asks for a batch at once (`__getitems__`) and must leave it as it
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, distributed
 from torch.utils.data import Dataset, Sampler
@@ -77,22 +79,63 @@ class GalaxyDataset(Dataset[tuple[Tensor, ...]]):
         return rows, keys or None
 
 
-class ImageDataset(Dataset[tuple[list[int], Tensor, dict[int, str]]]):
-    """Images to predict: a batch is the rows whose images can be read, their images, and what is wrong with others."""
+@dataclass(frozen=True)
+class ImageBatch:
+    """Galaxies to predict.
 
-    def __init__(self, images: ImageSource, adjustments: Adjustments) -> None:
-        self.images = images
-        self.adjustments = adjustments
+    Args:
+        rows: of the galaxies whose images can be read.
+        galaxies: `(galaxy,)`, a number that follows from each one's name and the seed.
+        views: by how images are adjusted, uint8 `(galaxy x view, channel, height, width)`.
+        problems: row -> what is wrong with its image.
+    """
+
+    rows: list[int]
+    galaxies: npt.NDArray[np.uint64]
+    views: dict[Adjustments, Tensor]
+    problems: dict[int, str]
+
+    def pin_memory(self) -> "ImageBatch":
+        """The loader calls this where batches go to a GPU."""
+        return replace(self, views={adjustments: views.pin_memory() for adjustments, views in self.views.items()})
+
+
+class ImageDataset(Dataset[ImageBatch]):
+    """Images to predict, each read once for all views and models.
+
+    Args:
+        adjustments: all ways in which images are wanted.
+        galaxies: `(galaxy,)`, the numbers from which random views follow.
+        n_views: of each galaxy.
+        is_random: random views, otherwise central ones.
+    """
+
+    def __init__(
+        self,
+        images: ImageSource,
+        adjustments: Sequence[Adjustments],
+        galaxies: npt.NDArray[np.uint64],
+        seed: int = 0,
+        n_views: int = 1,
+        is_random: bool = False,
+    ) -> None:
+        self.images, self.adjustments, self.galaxies = images, list(dict.fromkeys(adjustments)), galaxies
+        self.seed, self.n_views, self.is_random = seed, n_views, is_random
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, row: int) -> tuple[list[int], Tensor, dict[int, str]]:
+    def __getitem__(self, row: int) -> ImageBatch:
         return self.__getitems__([row])
 
-    def __getitems__(self, rows: Sequence[int]) -> tuple[list[int], Tensor, dict[int, str]]:
-        readable, batch, problems = render_readable(self.images, rows, self.adjustments)
-        return readable, to_channel_first(batch), problems
+    def __getitems__(self, rows: Sequence[int]) -> ImageBatch:
+        keys = [[self._key(row, view) for view in range(self.n_views)] for row in rows]
+        readable, batches, problems = render_readable(self.images, rows, self.adjustments, keys)
+        views = dict(zip(self.adjustments, map(to_channel_first, batches), strict=True))
+        return ImageBatch(readable, self.galaxies[readable], views, problems)
+
+    def _key(self, row: int, view: int) -> Key | None:
+        return (self.seed, view, int(self.galaxies[row])) if self.is_random else None
 
 
 class EpochOrder(Sampler[RandomView]):

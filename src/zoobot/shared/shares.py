@@ -1,0 +1,68 @@
+"""Shares: a catalog predicted by several processes, each of which takes every N-th part."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoobot.errors import OutputError, SettingError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Share `number` of `of`, from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    def __str__(self) -> str:
+        return f"share {self.number} of {self.of}"
+
+    def has(self, part: int) -> bool:
+        """Whether this share makes a part, counted from 0."""
+        return part % self.of == self.number - 1
+
+
+def find_share(given: str | None, environment: Mapping[str, str] = os.environ) -> Share:
+    """The share that is given as `I/N`, else that of this process under torchrun or srun, else all.
+
+    Raises:
+        SettingError: not of the form `I/N` with I from 1 to N.
+    """
+    if given is not None:
+        match = re.fullmatch(r"(\d+)/(\d+)", given)
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise SettingError(f"--shard must be I/N with I from 1 to N, such as 3/8. Got '{given}' instead.")
+        return Share(int(match[1]), int(match[2]))
+    # SLURM_NTASKS is also set where srun did not start this process, and no other will take the other shares
+    for rank, size in (("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS")):
+        if (
+            environment.get(rank, "").isdecimal()
+            and environment.get(size, "").isdecimal()
+            and int(environment[size]) > 1
+        ):
+            return Share(int(environment[rank]) + 1, int(environment[size]))
+    return Share()
+
+
+@contextmanager
+def claimed(share: Share, folder: Path) -> Iterator[None]:
+    """Hold a share of a folder; `OutputError` while another process holds it. A dead process holds nothing."""
+    path = folder / f".share-{share.number}-of-{share.of}.lock"
+    with path.open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such locks on Windows
+            pass
+        except OSError:
+            raise OutputError(
+                f"Another process is at work on {share} in '{folder}'. Wait for it, or end it to start again."
+            ) from None
+        yield
