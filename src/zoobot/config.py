@@ -340,6 +340,8 @@ class PredictSettings(Settings):
     """Seed of the samples."""
     shard: str | None = None
     """Predict one share of the parts, as I/N, such as 3/8. Under torchrun and srun each process takes its own."""
+    slurm_script: int | None = Field(None, ge=1)
+    """Print a SLURM script that predicts in an array of so many jobs, instead of predicting."""
     batch_size: int = Field(64, ge=1)
     """Galaxies per step."""
     format: Literal["parquet", "csv"] = "parquet"

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from zoobot.shared.dropout_masks import dropout_masks
 from zoobot.shared.images import read_image
 from zoobot.shared.predictions import read_predictions
 from zoobot.shared.shares import Share, claimed, find_share
+from zoobot.shared.tables import ParquetRows
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +209,22 @@ def test_shares_make_the_same_table_as_one_process(trained, whole, simulated, tm
     assert_same(tmp_path / "P", whole)
 
 
+def test_slurm_script_makes_every_share(trained, whole, simulated, tmp_path, zoobot):
+    command = ("predict", trained.folder, simulated / "catalog.csv", "--output", tmp_path / "my P")
+    printed = zoobot(*command, "--slurm-script", 3, "--part-size", 8, "--batch-size", 3)
+    assert printed.code == 0
+    assert not (tmp_path / "my P").exists()
+    script = tmp_path / "job.sh"
+    script.write_text(printed.out)
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    assert "#SBATCH --array=1-3\n" in printed.out
+    line = next(line for line in printed.out.splitlines() if line.startswith("zoobot predict"))
+    for job in (1, 2, 3):
+        words = shlex.split(line.replace("$SLURM_ARRAY_TASK_ID", str(job)))
+        assert zoobot(*words[1:]).code == 0
+    assert_same(tmp_path / "my P", whole)
+
+
 def test_a_share_that_runs_is_not_started_again(trained, simulated, tmp_path):
     (tmp_path / "P").mkdir()
     with claimed(Share(2, 3), tmp_path / "P"):
@@ -251,6 +269,36 @@ def test_two_ranks_under_torchrun_give_the_same_table_as_one_process(trained, wh
     assert done.returncode == 0, done.stderr
     assert "This is share 2 of 2" in done.stderr
     assert_same(tmp_path / "P", whole)
+
+
+# --- tables that are read when they are needed ---
+
+
+def test_a_parquet_catalog_gives_what_a_table_in_memory_gives(trained, whole, simulated, tmp_path):
+    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
+    table["file_loc"] = [str(simulated / file) for file in table["file_loc"]]
+    bad = table.iloc[[5, 30]].assign(id_str=["", "lost"], file_loc=["x.jpg", "/nowhere.jpg"])
+    mixed = pd.concat([table[:20], bad, table[20:]], ignore_index=True)
+    mixed.to_parquet(tmp_path / "mixed.parquet", row_group_size=7)
+    settings = PARTS.model_copy(update={"on_bad_row": "drop"})
+    for data, name in ((mixed, "memory"), (tmp_path / "mixed.parquet", "parquet")):
+        predict(trained.folder, data, tmp_path / name, settings)
+    found = read_predictions(tmp_path / "parquet")
+    pd.testing.assert_frame_equal(found.table, read_predictions(tmp_path / "memory").table)
+    assert found.id_str == whole.id_str
+    np.testing.assert_allclose(found.concentrations, whole.concentrations, rtol=1e-4)
+    rejected = [pd.read_csv(tmp_path / name / "rejected.csv") for name in ("memory", "parquet")]
+    pd.testing.assert_frame_equal(*rejected)
+    assert rejected[0]["id_str"].fillna("").tolist() == ["", "lost"]
+
+
+def test_rows_of_a_parquet_file_are_read_across_its_groups(tmp_path):
+    table = pd.DataFrame({"id_str": [f"g{row}" for row in range(50)], "x": range(50)})
+    table.to_parquet(tmp_path / "t.parquet", row_group_size=7)
+    rows = ParquetRows(tmp_path / "t.parquet")
+    for positions in ([0], [49], [6, 7], [3, 20, 48], list(range(50)), [13, 14, 20]):
+        expected = table.iloc[positions].reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows.read(np.array(positions)), expected)
 
 
 # --- killed ---

@@ -21,9 +21,10 @@ from zoobot.config import CatalogSettings
 from zoobot.errors import CatalogError, SettingError, closest, did_you_mean
 from zoobot.shared import campaigns
 from zoobot.shared.catalog_faults import Findings, find_faults, find_file_columns, find_too_few_votes, quote
+from zoobot.shared.model_folders import file_checksum
 from zoobot.shared.prepared_images import CATALOG, PreparedImages, describe_difference, is_prepared, read_info
 from zoobot.shared.schemas import Schema, get_schema, load_schema
-from zoobot.shared.tables import read_table, refuse_repeated_columns
+from zoobot.shared.tables import ParquetRows, is_parquet, read_columns, read_table, refuse_repeated_columns
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Catalog:
         source: what to call the catalog in messages.
         rejected: rows that were left out: `row` (from 1), `id_str`, `column`, `value`, `reason`, `remedy`.
         prepared: the images of a prepared folder, one per row; None where they are read from their files.
+        parquet: the file of which `table` has only what is needed to find the images; None where it has all columns.
+        positions: of the rows in that file; None where all of them are used.
     """
 
     table: pd.DataFrame
@@ -50,6 +53,8 @@ class Catalog:
     source: str
     rejected: pd.DataFrame
     prepared: PreparedImages | None = None
+    parquet: ParquetRows | None = None
+    positions: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -59,9 +64,23 @@ class Catalog:
         return [str(galaxy) for galaxy in self.table["id_str"]]
 
     @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return [str(name) for name in (self.table.columns if self.parquet is None else self.parquet.columns)]
+
+    @property
     def file_columns(self) -> list[str]:
         """The columns that name images: `file_loc`, or one per band."""
-        return find_file_columns(self.table.columns)
+        return find_file_columns(self.columns)
+
+    def read_rows(self, rows: range) -> pd.DataFrame:
+        """Some rows with all columns; `id_str` and image columns are text."""
+        numbers = np.arange(rows.start, rows.stop)
+        if self.parquet is None:
+            return self.table.iloc[numbers].reset_index(drop=True)
+        table = self.parquet.read(numbers if self.positions is None else self.positions[numbers])
+        texts = ["id_str", *self.file_columns]
+        return table.assign(**{name: table[name].astype(str) for name in texts})
 
     @property
     def image_files(self) -> list[tuple[str, ...]]:
@@ -87,7 +106,9 @@ class Catalog:
         positions = np.flatnonzero(positions) if positions.dtype == bool else positions
         table = self.table.iloc[positions].reset_index(drop=True)
         prepared = None if self.prepared is None else self.prepared.rows(positions)
-        return dataclasses.replace(self, table=table, prepared=prepared)
+        own = np.arange(len(self)) if self.positions is None else self.positions
+        chosen_rows = None if self.parquet is None else own[positions]
+        return dataclasses.replace(self, table=table, prepared=prepared, positions=chosen_rows)
 
     def list_rejected(self, images: Iterable[tuple[str, str, str]]) -> pd.DataFrame:
         """The rows that were left out, then images that cannot be read, given as `(id_str, file_loc, reason)`."""
@@ -100,6 +121,8 @@ class Catalog:
 
     def checksum(self) -> str:
         """SHA-256 of what a run depends on: ids, image paths and votes; without a schema, every column."""
+        if self.parquet is not None:
+            return file_checksum(self.parquet.path) + f"-{len(self)}"
         if self.schema is None:
             checksum = hashlib.sha256(pd.util.hash_pandas_object(self.table, index=False).to_numpy().tobytes())
             checksum.update("\n".join(map(str, self.table.columns)).encode())
@@ -113,7 +136,11 @@ class Catalog:
 
 
 def load_catalog(
-    catalog: str | Path | pd.DataFrame, schema: Schema | None, settings: CatalogSettings | None = None
+    catalog: str | Path | pd.DataFrame,
+    schema: Schema | None,
+    settings: CatalogSettings | None = None,
+    *,
+    lean: bool = False,
 ) -> Catalog:
     """Read a table and check it.
 
@@ -121,6 +148,8 @@ def load_catalog(
         catalog: a CSV, Parquet, FITS, VOTable or ECSV file, a table in memory, or a folder of prepared images.
         schema: whose vote columns must be there; None for a catalog to predict, which needs none.
         settings: what is done about blank, fractional and few votes.
+        lean: without a schema, of a Parquet file or a prepared folder, hold only what is needed to find the images;
+            `Catalog.read_rows` reads the rest when it is needed.
 
     Raises:
         CatalogError: every fault found, each with what to do; or images that were prepared for another schema.
@@ -135,8 +164,16 @@ def load_catalog(
         if schema is not None:
             _refuse_other_schema(prepared, schema, source)
             settings = settings.model_copy(update={"weighted_votes": prepared.info.weighted_votes})
-    table = catalog.reset_index(drop=True) if isinstance(catalog, pd.DataFrame) else read_table(catalog)
-    if table.empty:
+    parquet = None
+    if isinstance(catalog, pd.DataFrame):
+        table = catalog.reset_index(drop=True)
+    elif lean and schema is None and is_parquet(catalog):
+        parquet = ParquetRows(catalog)
+        table = read_columns(catalog, ["id_str", *(() if prepared else find_file_columns(parquet.columns))])
+    else:
+        table = read_table(catalog)
+    columns = list(table.columns) if parquet is None else parquet.columns
+    if not len(table):
         raise CatalogError(f"The catalog {source} is empty: it has no rows. Give it one row per galaxy.")
     refuse_repeated_columns(list(table.columns), source)
     if schema is not None and settings.fill_missing_votes:
@@ -144,17 +181,19 @@ def load_catalog(
     lines: list[pd.DataFrame] = []
     findings = Findings(lambda kind, rejected: lines.append(rejected) if kind.rejected else None)
     find_faults([table], schema, findings, weighted=settings.weighted_votes, min_votes=settings.min_votes)
-    _stop_or_tell(find_column_faults(list(table.columns), schema), findings, source, settings.on_bad_row == "drop")
+    _stop_or_tell(find_column_faults(columns, schema), findings, source, settings.on_bad_row == "drop")
     dropped = findings.rows(rejected=True)
-    if prepared is not None and len(dropped):
-        prepared = prepared.rows(np.setdiff1d(np.arange(len(table)), dropped))
+    kept = np.setdiff1d(np.arange(len(table)), dropped) if len(dropped) else None
+    if prepared is not None and kept is not None:
+        prepared = prepared.rows(kept)
     table = table.drop(dropped).reset_index(drop=True)
     texts = ["id_str", *find_file_columns(table.columns)]
     table[texts] = table[texts].astype(str)
     for column in schema.label_cols if schema else []:
         table[column] = pd.to_numeric(table[column])
     rejected = pd.concat(lines, ignore_index=True) if lines else no_rejected_rows()
-    checked = Catalog(table, folder_of(catalog), schema, source, rejected, prepared)
+    positions = None if parquet is None else kept
+    checked = Catalog(table, folder_of(catalog), schema, source, rejected, prepared, parquet, positions)
     return checked if schema is None else _leave_out_few_votes(checked, schema, settings)
 
 

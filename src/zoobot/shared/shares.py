@@ -3,11 +3,14 @@
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoobot.config import PredictSettings
 from zoobot.errors import OutputError, SettingError
 
 logger = logging.getLogger(__name__)
@@ -48,6 +51,29 @@ def find_share(given: str | None, environment: Mapping[str, str] = os.environ) -
         ):
             return Share(int(environment[rank]) + 1, int(environment[size]))
     return Share()
+
+
+def slurm_script(paths: Sequence[Path], output: str | Path, settings: PredictSettings, n_jobs: int) -> str:
+    """A batch script that predicts in an array of jobs; each takes its share, and one that is requeued goes on."""
+    left_out = {"slurm_script", "shard"}
+    options = [
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+        for name, value in settings.model_dump(mode="json", exclude_defaults=True, exclude=left_out).items()
+    ]
+    words = [shlex.quote(str(Path(path).resolve())) for path in paths]
+    target = f"--output {shlex.quote(str(Path(output).resolve()))}"
+    command = " ".join(["zoobot predict", *words, target, *options, f'--shard "$SLURM_ARRAY_TASK_ID/{n_jobs}"'])
+    return f"""#!/bin/bash
+#SBATCH --job-name=zoobot-predict
+#SBATCH --array=1-{n_jobs}
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=8
+#SBATCH --gpus=1
+#SBATCH --time=12:00:00
+#SBATCH --requeue
+# Change the lines above to what your cluster has; without GPUs, remove the line --gpus.
+source {shlex.quote(sys.prefix)}/bin/activate
+{command}"""
 
 
 @contextmanager

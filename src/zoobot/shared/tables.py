@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from zoobot.errors import CatalogError, OutputError
@@ -21,6 +24,7 @@ logger = logging.getLogger(__name__)
 _ASTROPY_FORMATS = {".fits": "fits", ".fit": "fits", ".vot": "votable", ".xml": "votable", ".ecsv": "ascii.ecsv"}
 _READABLE = (".csv", ".csv.gz", ".parquet", *_ASTROPY_FORMATS)
 _WRITABLE = (".csv", ".csv.gz", ".parquet")
+_ROW_GROUP = 10_000
 # Read as text, so that '000123' and 1237648720693755918 keep their digits.
 _TEXT_COLUMNS = ("id_str", "file_loc")
 
@@ -83,7 +87,10 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     suffix = _suffix_of(file, _WRITABLE)
     if suffix is None:
         raise OutputError(f"The table '{path}' must end in one of {', '.join(_WRITABLE)}.")
-    content = table.to_parquet(index=False) if suffix == ".parquet" else table.to_csv(index=False).encode()
+    if suffix == ".parquet":
+        content = table.to_parquet(index=False, row_group_size=_ROW_GROUP)
+    else:
+        content = table.to_csv(index=False).encode()
     if suffix == ".csv.gz":
         content = gzip.compress(content, mtime=0)
     try:
@@ -92,6 +99,46 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     except OSError as error:
         raise OutputError(f"The table '{path}' cannot be written: {error.strerror}.") from error
     return file
+
+
+class ParquetRows:
+    """The rows of a Parquet file, read when they are asked for.
+
+    Raises:
+        CatalogError: the file is missing or no Parquet table.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with _explained(path, ".parquet"):
+            self._file = pq.ParquetFile(self.path)
+        self.columns: list[str] = list(self._file.schema_arrow.names)
+        groups = [self._file.metadata.row_group(number).num_rows for number in range(self._file.num_row_groups)]
+        self._ends = np.cumsum(groups)
+        self._cached: tuple[int, int, pa.Table] | None = None
+
+    def read(self, positions: npt.NDArray[np.int64]) -> pd.DataFrame:
+        """Some rows, given in ascending order, with all columns."""
+        first, last = np.searchsorted(self._ends, [positions[0], positions[-1]], side="right")
+        if self._cached is None or self._cached[:2] != (first, last):
+            with _explained(self.path, ".parquet"):
+                self._cached = first, last, self._file.read_row_groups(list(range(first, last + 1)))
+        start = self._ends[first - 1] if first else 0
+        rows: pd.DataFrame = self._cached[2].take(pa.array(positions - start)).to_pandas()
+        return rows
+
+
+def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns of a Parquet file; those that it lacks are left out."""
+    file, _ = _find_table(path)
+    with _explained(path, ".parquet"):
+        refuse_repeated_columns(pq.read_schema(file).names, f"'{file}'")
+        return pd.read_parquet(file, columns=[name for name in pq.read_schema(file).names if name in columns])
+
+
+def is_parquet(path: str | Path) -> bool:
+    """Whether a file is named as a Parquet table, whose rows can be read when they are needed."""
+    return str(path).lower().endswith(".parquet") and Path(path).is_file()
 
 
 @contextmanager

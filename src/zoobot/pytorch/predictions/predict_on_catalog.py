@@ -7,7 +7,7 @@ and several processes share them out (`shared/shares.py`).
 import copy
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 from rich.progress import Progress, TextColumn
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from zoobot.config import CatalogSettings, PredictSettings
 from zoobot.errors import CatalogError, ImageError, ModelError, OutputError, PredictionError, SettingError
@@ -35,7 +35,7 @@ from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import WEIGHTS, ModelFolder, read_model_folder
 from zoobot.shared.predictions import SPLIT_COLUMN, Predictions, read_part, read_rejected, write_csv, write_part
 from zoobot.shared.run_folders import open_run, write_atomically
-from zoobot.shared.shares import Share, claimed, find_share
+from zoobot.shared.shares import Share, claimed, find_share, slurm_script
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +75,14 @@ class PredictedCatalog:
 
 def predict_paths(
     paths: Sequence[Path], output: str | Path, settings: PredictSettings | None = None
-) -> PredictedCatalog:
-    """`predict` with models and data in one list, the data last."""
+) -> PredictedCatalog | str:
+    """`predict` with models and data in one list, the data last; or the script that `slurm_script` asks for."""
     if len(paths) < 2:
         raise SettingError(f"Give a model and what to predict: zoobot predict RUN/model DATA. Got '{paths[0]}' alone.")
+    if settings is not None and settings.slurm_script:
+        for model in paths[:-1]:
+            read_model_folder(model)
+        return slurm_script(paths, output, settings, settings.slurm_script)
     return predict(paths[:-1], paths[-1], output, settings)
 
 
@@ -114,15 +118,15 @@ def predict(
     _refuse_other_models(described, models)
     refuse_equal_samples(models, settings)
     data = find_galaxies(catalog)
-    galaxies = load_catalog(data, None, CatalogSettings(on_bad_row=settings.on_bad_row))
+    galaxies = load_catalog(data, None, CatalogSettings(on_bad_row=settings.on_bad_row), lean=True)
     _refuse_other_channels(galaxies, models[0])
     _refuse_columns_that_cannot_travel(galaxies, described[0])
     description = _describe(described)
     inputs = {"model": description["weights_sha256"], "catalog": galaxies.checksum()}
-    may_differ = frozenset({"on_bad_image", "on_bad_row", "shard"})
+    may_differ = frozenset({"on_bad_image", "on_bad_row", "shard", "slurm_script"})
     folder = open_run(output, "predict", settings, inputs, makes="part-*.parquet", may_differ=may_differ)
     with claimed(share, folder), explain_out_of_memory(settings.batch_size):
-        run = _Run(folder, galaxies, _add_split(galaxies.table, described), described[0], description, settings)
+        run = _Run(folder, galaxies, _find_split(described), described[0], description, settings)
         missing = [number for number in range(run.n_parts) if share.has(number) and not run.is_made(number)]
         if share.of > 1:
             logger.info("This is %s: %d of its parts lack.", share, len(missing))
@@ -138,13 +142,13 @@ class _Run:
         self,
         folder: Path,
         galaxies: Catalog,
-        travelling: pd.DataFrame,
+        split: Mapping[str, str],
         described: ModelFolder,
         description: dict[str, Any],
         settings: PredictSettings,
     ) -> None:
         self.folder, self.galaxies, self.settings = folder, galaxies, settings
-        self.schema, self._description, self._travelling = described.schema, description, travelling
+        self.schema, self._description, self._split = described.schema, description, split
         self.n_parts = -(-len(galaxies) // settings.part_size)
 
     def path(self, number: int) -> Path:
@@ -167,17 +171,19 @@ class _Run:
 
     def write(self, number: int, concentrations: npt.NDArray[np.float32], problems: dict[int, str]) -> None:
         """Write a part. `problems`: row of the catalog -> what is wrong with its image."""
-        rows = np.array(self.rows(number))
-        readable = ~np.isin(rows, list(problems))
-        table, column = self.galaxies.table, self.galaxies.file_columns[0]
+        rows = self.rows(number)
+        readable = ~np.isin(np.array(rows), list(problems))
+        table, column = self.galaxies.read_rows(rows), self.galaxies.file_columns[0]
+        table[SPLIT_COLUMN] = [self._split.get(galaxy, "") for galaxy in table["id_str"]]
+        left_out = table.loc[~readable, ["id_str", column]].to_numpy().tolist()
         try:
             write_part(
                 self.path(number),
-                self._travelling.iloc[rows[readable]],
+                table[readable],
                 concentrations[readable],
                 self.schema,
                 self._description,
-                [(table["id_str"][row], table[column][row], problem) for row, problem in problems.items()],
+                [(galaxy, file, problems[row]) for (galaxy, file), row in zip(left_out, sorted(problems), strict=True)],
             )
         except OSError as error:
             raise OutputError(
@@ -214,26 +220,40 @@ def load_batches(
     galaxies: Catalog, models: Sequence[ZoobotTree], parts: Sequence[range], settings: PredictSettings
 ) -> Iterator[ImageBatch]:
     """Batches of views, none of which reaches from one part into the next. Images are read once for all models."""
-    size = settings.batch_size
-    keys = [galaxy_hash(galaxy, settings.seed) for galaxy in galaxies.id_str]
+    keys = np.zeros(len(galaxies), np.uint64)
+    if settings.samples > 1:
+        keys[:] = [galaxy_hash(str(galaxy), settings.seed) for galaxy in galaxies.table["id_str"]]
     dataset = ImageDataset(
         open_images(galaxies, models[0].settings.reading),
         [model.settings.adjustments for model in models],
-        np.array(keys, np.uint64),
+        keys,
         settings.seed,
         n_views=count_views(settings),
         is_random=settings.samples > 1 and settings.sample_by != "dropout",
     )
-    batches = [list(rows[first : first + size]) for rows in parts for first in range(0, len(rows), size)]
     return iter(
         DataLoader(
             dataset,
-            batch_sampler=batches,
+            batch_sampler=_PartBatches(parts, settings.batch_size),
             num_workers=count_workers(settings.workers, settings.device),
             pin_memory=find_device(settings.device).type == "cuda",
             collate_fn=as_it_is,
         )
     )
+
+
+class _PartBatches(Sampler[list[int]]):
+    """The rows of each batch, none of which reaches from one part into the next."""
+
+    def __init__(self, parts: Sequence[range], batch_size: int) -> None:
+        self.parts, self.batch_size = parts, batch_size
+
+    def __len__(self) -> int:
+        return sum(-(-len(rows) // self.batch_size) for rows in self.parts)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        size = self.batch_size
+        return (list(rows[first : first + size]) for rows in self.parts for first in range(0, len(rows), size))
 
 
 def predict_batch(
@@ -308,24 +328,21 @@ def _copy_of(loaded: ZoobotTree, described: ModelFolder) -> ZoobotTree:
     return copy.deepcopy(loaded)
 
 
-def _add_split(table: pd.DataFrame, described: Sequence[ModelFolder]) -> pd.DataFrame:
-    """Note beside each galaxy where a model had it; blank for galaxies that none ever met.
-
-    Of several models, what one learned from is not held out.
-    """
+def _find_split(described: Sequence[ModelFolder]) -> dict[str, str]:
+    """Where a model had each galaxy that it met. Of several models, what one learned from is not held out."""
     split: dict[str, str] = {}
     for name in ("test", "validation", "train"):
         for folder in described:
             galaxies = folder.galaxies
             split |= dict.fromkeys(galaxies["id_str"][galaxies["split"] == name], name)
-    return table.assign(**{SPLIT_COLUMN: [split.get(galaxy, "") for galaxy in table["id_str"]]})
+    return split
 
 
 def _refuse_columns_that_cannot_travel(galaxies: Catalog, described: ModelFolder) -> None:
     written = {SPLIT_COLUMN} | {
         f"{label}_{kind}" for label in described.schema.label_cols for kind in ("concentration", "fraction")
     }
-    clashing = [str(column) for column in galaxies.table.columns if column in written]
+    clashing = [column for column in galaxies.columns if column in written]
     if clashing:
         raise CatalogError(
             f"The catalog {galaxies.source} already has columns that predictions write, such as '{clashing[0]}'. "
