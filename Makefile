@@ -25,7 +25,7 @@ clean:
 	touch $@
 
 .venv/dev.installed: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet -e ".[pytorch,dev]"
+	$(BIN)/python -m pip install --quiet -e ".[pytorch,onnx,dev]"
 	touch $@ .venv/pytorch.installed
 
 # TensorFlow has an environment of its own: in one process with torch's triton it aborts Python.

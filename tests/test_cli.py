@@ -13,7 +13,7 @@ VERBS = [[command.group, command.verb] if command.group else [command.verb] for 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 def test_help_shows_an_example_and_every_setting(verb, zoobot):
-    command = next(command for command in cli.COMMANDS if verb[-1] == command.verb)
+    command = next(command for command in cli.COMMANDS if verb == [*filter(None, [command.group]), command.verb])
     result = zoobot(*verb, "--help")
     assert result.code == 0
     assert f"Example: zoobot {' '.join(verb)}" in " ".join(result.out.split())

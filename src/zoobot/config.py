@@ -340,6 +340,8 @@ class PredictSettings(Settings):
     """Seed of the samples."""
     shard: str | None = None
     """Predict one share of the parts, as I/N, such as 3/8. Under torchrun and srun each process takes its own."""
+    engine: Literal["auto", "torch", "onnx"] = "auto"
+    """What runs the encoder: auto is ONNX Runtime on a CPU where 'zoobot export' has left a model.onnx, else torch."""
     slurm_script: int | None = Field(None, ge=1)
     """Print a SLURM script that predicts in an array of so many jobs, instead of predicting."""
     batch_size: int = Field(64, ge=1)
@@ -373,6 +375,13 @@ class ExportSettings(Settings):
     """Probability that an interval of a vote fraction holds."""
     volunteers: int = Field(40, ge=1)
     """Volunteers per galaxy that expected votes are given for."""
+
+
+class ModelExportSettings(Settings):
+    """How a model is written for other software."""
+
+    format: Literal["onnx"] = "onnx"
+    """Format of the file."""
 
 
 class EvaluateSettings(CatalogSettings):

@@ -12,9 +12,10 @@ from tests.conftest import describe_model
 from zoobot.config import ExportSettings
 from zoobot.errors import OutputError, PredictionError
 from zoobot.shared import dirichlet, mixtures
+from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.prediction_exports import export, to_table
 from zoobot.shared.predictions import read_predictions, write_part
-from zoobot.shared.schemas import Schema
+from zoobot.shared.schemas import Schema, get_schema
 
 SCHEMA = Schema(
     {"smooth": ["_yes", "_no"], "bar": ["_strong", "_weak", "_no"]},
@@ -49,7 +50,9 @@ def read(path):
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     if path.suffix == ".fits":
-        return Table.read(path).to_pandas()
+        table = Table.read(path)
+        table.convert_bytestring_to_unicode()
+        return table.to_pandas()
     with h5py.File(path) as file:
         return pd.DataFrame(
             {name: file[name].asstr()[()] if file[name].dtype == object else file[name][()] for name in file}
@@ -123,6 +126,21 @@ def test_fits_columns_have_descriptions_and_units(folder):
         assert header[f"TCOMM{place}"] == "expected votes of 30 volunteers"
         assert header[f"TUNIT{place}"] == "count"
         assert hdus[1].data["id_str"][1] == "J\\xe91"  # FITS has ASCII only
+
+
+def test_real_galaxies_open_in_pandas_astropy_and_h5py(shared_data, tmp_path):
+    """Made-up concentrations, but the names, votes and paths of a real catalog."""
+    catalog = load_catalog(shared_data / "gz2" / "catalog.csv", get_schema("gz2"))
+    rng = np.random.default_rng(0)
+    concentrations = rng.uniform(0.05, 100, (750, 30, 2)).astype(np.float32)
+    table = catalog.table.assign(model_split="")
+    model = describe_model(catalog.schema)
+    write_part(tmp_path / "part-00000.parquet", table, concentrations, catalog.schema, model, [])
+    for kind in TABLES:
+        for file_format in FORMATS:
+            found = export(tmp_path, settings=ExportSettings(table=kind, format=file_format)).path
+            if (kind, file_format) != ("concentrations", "hdf5"):
+                assert read(found)["id_str"].tolist() == catalog.id_str
 
 
 def test_command_and_its_errors(folder, tmp_path, zoobot):

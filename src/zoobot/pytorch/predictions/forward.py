@@ -1,6 +1,6 @@
 """From views of galaxies to samples of concentrations: one pass of each encoder, then as many heads as asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,20 +36,25 @@ def refuse_equal_samples(models: Sequence[ZoobotTree], settings: PredictSettings
 
 @torch.inference_mode()
 def forecast(
-    model: ZoobotTree, views: Tensor, galaxies: npt.NDArray[np.uint64], settings: PredictSettings
+    model: ZoobotTree,
+    views: Tensor,
+    galaxies: npt.NDArray[np.uint64],
+    settings: PredictSettings,
+    encode: Callable[[Tensor], Tensor] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Samples of concentrations, `(galaxy, answer, sample)`.
 
     Args:
         views: `(galaxy x view, channel, height, width)` on the model's device, the views of a galaxy side by side.
         galaxies: `(galaxy,)`, the numbers from which each galaxy's dropout follows.
+        encode: uint8 images to features, in the place of the model's own encoder.
 
     Raises:
         ModelError: the model predicts what is not a number.
     """
     n_views, by_dropout = count_views(settings), settings.samples > 1 and settings.sample_by != "views"
     with autocast(settings.precision, views.device):
-        features = model.encoder(normalise(views)).float()
+        features = (model.encoder(normalise(views)) if encode is None else encode(views)).float()
     features = features.view(len(galaxies), n_views, -1)
     if by_dropout:
         masks = dropout_masks(galaxies, settings.samples, features.shape[2], model.head.dropout.p)

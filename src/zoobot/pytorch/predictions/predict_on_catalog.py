@@ -27,6 +27,7 @@ from zoobot.pytorch.datasets.galaxy_dataset import ImageBatch, ImageDataset, as_
 from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
+from zoobot.pytorch.estimators.onnx_model import OnnxEncoder, find_encoder
 from zoobot.pytorch.predictions.forward import count_views, forecast, refuse_equal_samples
 from zoobot.shared.answers_in_words import describe_way
 from zoobot.shared.catalogs import Catalog, galaxy_hash, load_catalog
@@ -131,7 +132,9 @@ def predict(
         if share.of > 1:
             logger.info("This is %s: %d of its parts lack.", share, len(missing))
         device = find_device(settings.device)
-        _write_parts(run, [model.to(device).eval() for model in models], missing, device)
+        engine = "torch" if loaded is not None else settings.engine
+        encoders = [find_encoder(folder.path, device, engine) for folder in described] if missing else []
+        _write_parts(run, [model.to(device).eval() for model in models], encoders, missing, device)
     return _finish(run, share, shows_answers=data is not catalog)
 
 
@@ -192,7 +195,13 @@ class _Run:
             ) from error
 
 
-def _write_parts(run: _Run, models: Sequence[ZoobotTree], missing: Sequence[int], device: torch.device) -> None:
+def _write_parts(
+    run: _Run,
+    models: Sequence[ZoobotTree],
+    encoders: Sequence[OnnxEncoder | None],
+    missing: Sequence[int],
+    device: torch.device,
+) -> None:
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
         total = sum(len(run.rows(number)) for number in missing)
@@ -207,7 +216,7 @@ def _write_parts(run: _Run, models: Sequence[ZoobotTree], missing: Sequence[int]
             while done < len(rows):
                 batch = next(batches)
                 places = np.array(batch.rows, int) - rows[0]
-                concentrations[places] = predict_batch(models, batch, run.settings, device)
+                concentrations[places] = predict_batch(models, batch, run.settings, device, encoders)
                 problems |= batch.problems
                 done += len(batch.rows) + len(batch.problems)
                 progress.advance(task, len(batch.rows) + len(batch.problems))
@@ -257,15 +266,26 @@ class _PartBatches(Sampler[list[int]]):
 
 
 def predict_batch(
-    models: Sequence[ZoobotTree], batch: ImageBatch, settings: PredictSettings, device: torch.device
+    models: Sequence[ZoobotTree],
+    batch: ImageBatch,
+    settings: PredictSettings,
+    device: torch.device,
+    encoders: Sequence[OnnxEncoder | None] = (None,),
 ) -> npt.NDArray[np.float32]:
-    """Concentrations of the galaxies of a batch, `(galaxy, answer, model x sample)`."""
+    """Concentrations of the galaxies of a batch, `(galaxy, answer, model x sample)`.
+
+    Args:
+        encoders: for each model, what encodes in its place, if anything.
+    """
     if batch.problems and settings.on_bad_image == "stop":
         raise ImageError("\n".join(batch.problems.values()) + "\n--on-bad-image skip leaves out such galaxies.")
     if not batch.rows:
         return np.zeros((0, len(models[0].schema.answers), settings.samples * len(models)), np.float32)
     on_device = {adjustments: views.to(device, non_blocking=True) for adjustments, views in batch.views.items()}
-    samples = [forecast(model, on_device[model.settings.adjustments], batch.galaxies, settings) for model in models]
+    samples = [
+        forecast(model, on_device[model.settings.adjustments], batch.galaxies, settings, encode)
+        for model, encode in zip(models, encoders, strict=True)
+    ]
     return np.concatenate(samples, axis=2)
 
 
