@@ -31,7 +31,6 @@ from zoobot.shared.tables import count_rows, iter_table, read_column_names, refu
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BATCH_ROWS = 50_000
 _OTHER_TREE = (
     "If these questions were really asked so, give a tree that says it: 'zoobot schema show {tree} --output tree.yaml' "
     "writes one to change, and 'zoobot schema list' shows the published ones."
@@ -200,12 +199,12 @@ def _open(catalog: str | Path | pd.DataFrame, schema: Schema) -> tuple[list[str]
     """All columns of a catalog, its number of rows if known, and batches of rows with at least the checked columns."""
     if isinstance(catalog, pd.DataFrame):
         refuse_repeated_columns(list(catalog.columns), "in memory")
-        starts = range(0, len(catalog), BATCH_ROWS)
-        batches = (catalog.iloc[start : start + BATCH_ROWS] for start in starts)
+        starts = range(0, len(catalog), catalogs.BATCH_ROWS)
+        batches = (catalog.iloc[start : start + catalogs.BATCH_ROWS] for start in starts)
         return [str(name) for name in catalog.columns], len(catalog), batches
     columns = read_column_names(catalog)
     checked = ["id_str", *find_file_columns(columns), *schema.label_cols]
-    return columns, count_rows(catalog), iter_table(catalog, BATCH_ROWS, columns=checked)
+    return columns, count_rows(catalog), iter_table(catalog, catalogs.BATCH_ROWS, columns=checked)
 
 
 def _look_at_files(

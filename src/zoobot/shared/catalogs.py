@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from zoobot.config import CatalogSettings
 from zoobot.errors import CatalogError, SettingError, closest, did_you_mean
@@ -28,6 +29,8 @@ from zoobot.shared.tables import ParquetRows, is_parquet, read_columns, read_tab
 
 logger = logging.getLogger(__name__)
 
+BATCH_ROWS = 50_000
+"""Rows that are checked at once: larger batches are slower, because the system maps fresh memory for them."""
 SPLITS = ("train", "validation", "test")
 _MEND = "Mend or replace the image."
 
@@ -180,15 +183,20 @@ def load_catalog(
         table = fill_missing_votes(table, schema)
     lines: list[pd.DataFrame] = []
     findings = Findings(lambda kind, rejected: lines.append(rejected) if kind.rejected else None)
-    find_faults([table], schema, findings, weighted=settings.weighted_votes, min_votes=settings.min_votes)
+    starts = range(0, len(table), BATCH_ROWS)
+    batches = (table.iloc[start : start + BATCH_ROWS] for start in starts)
+    find_faults(batches, schema, findings, weighted=settings.weighted_votes, min_votes=settings.min_votes)
     _stop_or_tell(find_column_faults(columns, schema), findings, source, settings.on_bad_row == "drop")
     dropped = findings.rows(rejected=True)
     kept = np.setdiff1d(np.arange(len(table)), dropped) if len(dropped) else None
     if prepared is not None and kept is not None:
         prepared = prepared.rows(kept)
     table = table.drop(dropped).reset_index(drop=True)
-    texts = ["id_str", *find_file_columns(table.columns)]
-    table[texts] = table[texts].astype(str)
+    for name in ("id_str", *find_file_columns(table.columns)):
+        if not isinstance(table[name].dtype, pd.StringDtype):
+            table[name] = table[name].astype(str)
+    if parquet is not None:
+        pa.default_memory_pool().release_unused()  # of the checks
     for column in schema.label_cols if schema else []:
         table[column] = pd.to_numeric(table[column])
     rejected = pd.concat(lines, ignore_index=True) if lines else no_rejected_rows()
