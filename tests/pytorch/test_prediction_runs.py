@@ -16,6 +16,7 @@ import torch
 
 from zoobot.config import PredictSettings
 from zoobot.errors import CatalogError, ModelError, OutputError, SettingError
+from zoobot.pytorch.devices import find_own_device
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.train_with_pytorch_lightning import train
 from zoobot.shared import image_sources
@@ -357,3 +358,13 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on(trained, whole, simulated
     assert "part-00003.parquet' cannot be written: No space left on device" in failed.err
     assert zoobot(*command, "--batch-size", 3).code == 0
     assert_same(tmp_path / "P", whole)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"), [({}, "cuda"), ({"LOCAL_RANK": "5"}, "cuda:1"), ({"SLURM_LOCALID": "0"}, "cuda:0")]
+)
+def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch, environment, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert str(find_own_device("gpu", environment)) == expected
+    assert str(find_own_device("cpu", environment)) == "cpu"

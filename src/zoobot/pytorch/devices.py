@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -22,6 +22,15 @@ def find_device(device: str, devices: int = 1) -> torch.device:
     if devices > max(1, n_gpus):
         raise SettingError(f"--devices {devices} asks for so many GPUs; on this machine torch can use {n_gpus}.")
     return torch.device("cuda" if device == "gpu" else device)
+
+
+def find_own_device(device: str, environment: Mapping[str, str] = os.environ) -> torch.device:
+    """The device of this process: under torchrun and srun, each process of a machine takes its own GPU."""
+    found = find_device(device)
+    rank = environment.get("LOCAL_RANK") or environment.get("SLURM_LOCALID") or ""
+    if found.type != "cuda" or not rank.isdecimal():
+        return found
+    return torch.device("cuda", int(rank) % torch.cuda.device_count())
 
 
 def count_workers(workers: int | None, device: str) -> int:

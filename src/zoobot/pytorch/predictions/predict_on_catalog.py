@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Sampler
 from zoobot.config import CatalogSettings, PredictSettings
 from zoobot.errors import CatalogError, ImageError, ModelError, OutputError, PredictionError, SettingError
 from zoobot.pytorch.datasets.galaxy_dataset import ImageBatch, ImageDataset, as_it_is
-from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device
+from zoobot.pytorch.devices import count_workers, explain_out_of_memory, find_device, find_own_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
 from zoobot.pytorch.estimators.onnx_model import OnnxEncoder, find_encoder
@@ -131,7 +131,7 @@ def predict(
         missing = [number for number in range(run.n_parts) if share.has(number) and not run.is_made(number)]
         if share.of > 1:
             logger.info("This is %s: %d of its parts lack.", share, len(missing))
-        device = find_device(settings.device)
+        device = find_own_device(settings.device)
         engine = "torch" if loaded is not None else settings.engine
         encoders = [find_encoder(folder.path, device, engine) for folder in described] if missing else []
         _write_parts(run, [model.to(device).eval() for model in models], encoders, missing, device)
