@@ -400,6 +400,9 @@ def test_any_number_of_bands_trains_and_predicts(simulated, tiny, tmp_path):
     assert trained.model.channels == 5
     assert load_model(trained.folder).channels == 5
     assert predict(trained.folder, table, tmp_path / "predictions").n_predicted == 60
+    other_way = table[[*(name for name in table if "file_loc" not in name), *(f"file_loc_{band}" for band in "zirgu")]]
+    with pytest.raises(SettingError, match=r"trained on the bands u, g, r, i, z, in this order; .* has z, i, r, g, u"):
+        predict(trained.folder, other_way, tmp_path / "other")
     with pytest.raises(SettingError, match=r"trained on images of 5 bands; those of the catalog .* have 3"):
         predict(trained.folder, simulated / "catalog.csv", tmp_path / "three")
 

@@ -28,6 +28,7 @@ from zoobot.shared.images import read_image
 from zoobot.shared.preparation import prepare, verify_folder
 from zoobot.shared.prepared_images import PreparedImages, read_info
 from zoobot.shared.schemas import Schema, get_schema
+from zoobot.shared.shares import Share, claimed
 from zoobot.shared.tfrecords import decode_example, read_records
 from zoobot.shared.views import read_squares, render
 
@@ -174,7 +175,7 @@ def test_several_files_are_bands(tmp_path):
         columns[f"file_loc_{name}"] = make_catalog(tmp_path / name, list(bands[:, band]))["file_loc"]
     table = pd.DataFrame({"id_str": ["a", "b"], **columns})
     done = prepare(table, None, tmp_path / "p", PrepareSettings(image_size=16, color=True))
-    assert done.info.channels == 5
+    assert (done.info.channels, done.info.bands) == (5, list("ugriz"))
     np.testing.assert_array_equal(PreparedImages(tmp_path / "p").read(1), bands[1].transpose(1, 2, 0))
 
 
@@ -199,13 +200,13 @@ def test_bad_images_are_listed_and_odd_ones_flagged(tmp_path):
     rejected, flagged = (pd.read_csv(tmp_path / "p" / name) for name in ("rejected.csv", "flagged.csv"))
     assert rejected["id_str"].tolist() == ["J0.1"]
     assert "is damaged or cut off" in rejected["reason"][0]
-    assert flagged[["id_str", "remark"]].to_numpy().tolist() == [["J0.2", "all pixels are 7"]]
+    assert flagged[["id_str", "remark"]].to_numpy().tolist() == [["J0.2", "all pixels are alike (7)"]]
     prepared = load_catalog(tmp_path / "p", None)
     assert prepared.table["mass"].tolist() == [1.0, 3.0, 4.0]
     np.testing.assert_array_equal(prepared.prepared.read(2), to_square(good[:, :, None], 16))
     with pytest.raises(ImageError, match="--on-bad-image drop leaves out"):
         prepare(table, None, tmp_path / "q", PrepareSettings(image_size=16, on_bad_image="stop"))
-    with pytest.raises(ImageError, match=r"None of the first 1 images can be read:\n'.*1\.jpg'"):
+    with pytest.raises(ImageError, match=r"None of the 1 images can be read:\n'.*1\.jpg'"):
         prepare(table[1:2], None, tmp_path / "r", PrepareSettings(image_size=16))
 
 
@@ -318,6 +319,53 @@ def test_interrupted_preparation_goes_on(folder, simulated, tmp_path, monkeypatc
     assert bytes_of(tmp_path / "p") == bytes_of(folder)
 
 
+def test_two_at_once_and_a_finished_folder_that_lacks_a_shard_are_refused(simulated, tmp_path):
+    (tmp_path / "p").mkdir()
+    with (
+        claimed(Share(), tmp_path / "p"),
+        pytest.raises(OutputError, match=r"Another process is at work in '.*p'\. Wait"),
+    ):
+        prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", PrepareSettings(**SMALL))
+    prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", PrepareSettings(**SMALL))
+    shards_of(tmp_path / "p")[1].unlink()
+    with pytest.raises(ShardError, match=r"shard-00001\.npy' is missing"):
+        prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", PrepareSettings(**SMALL))
+
+
+def test_a_disk_that_is_full_in_the_middle_loses_nothing(simulated, tmp_path, monkeypatch):
+    replace, count = preparation.os.replace, itertools.count()
+
+    def fill(source, target):
+        if str(target).endswith(".npy") and next(count) == 1:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(preparation.os, "replace", fill)
+    with pytest.raises(OutputError, match=r"' cannot be written: No space left on device\. What is finished stays"):
+        prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", PrepareSettings(**SMALL))
+    assert prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", PrepareSettings(**SMALL)).info.galaxies == 60
+    verify_folder(tmp_path / "p")
+
+
+def test_fits_and_other_images_do_not_mix(tmp_path):
+    table = pd.DataFrame({"id_str": ["a", "b"], "file_loc": ["a.fits", "b.jpg"]})
+    with pytest.raises(SettingError, match=r"has FITS images, such as '.*a\.fits', and others, such as '.*b\.jpg'"):
+        prepare(table, None, tmp_path / "p", PrepareSettings(stretch="asinh"))
+
+
+def test_settings_that_do_nothing_are_refused(folder, simulated, tmp_path):
+    with pytest.raises(SettingError, match="takes that folder and nothing else"):
+        prepare(folder, settings=PrepareSettings(image_size=64), verify=True)
+    with pytest.raises(SettingError, match="are about votes: give --schema too"):
+        prepare(simulated / "catalog.csv", None, tmp_path / "p", PrepareSettings(min_votes=5))
+
+
+def test_bands_are_recorded_and_a_prepared_folder_can_be_checked(folder, simulated, zoobot):
+    assert read_info(folder).bands == []
+    assert load_catalog(folder, None).bands == []
+    assert zoobot("catalog", "check", folder, "--schema", "gz2").code == 0
+
+
 def test_finished_preparation_is_returned_as_it_is(folder, simulated, caplog):
     settings = PrepareSettings(format=read_info(folder).format, **SMALL)
     with pytest.raises(OutputError, match="shard_size: 25 there, 26 now"):
@@ -365,7 +413,7 @@ def test_images_read_otherwise_are_refused(folder):
 
 
 def test_stretch_must_fit_the_files(simulated, tmp_path):
-    with pytest.raises(SettingError, match="--stretch and --hdu are for FITS images"):
+    with pytest.raises(SettingError, match="Stretches and extensions are of FITS images"):
         prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", PrepareSettings(stretch="asinh"))
     table = pd.DataFrame({"id_str": ["a"], "file_loc": ["a.fits"]})
     with pytest.raises(SettingError, match=r"has FITS images, such as '.*a\.fits', which need a stretch"):

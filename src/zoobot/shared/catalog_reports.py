@@ -23,6 +23,7 @@ from zoobot.shared.catalog_images import find_image_faults
 from zoobot.shared.catalog_totals import Suggestion, VoteTotals, suggest_parents
 from zoobot.shared.fault_kinds import FEW_VOTES, NO_FILE, Kind
 from zoobot.shared.pages import figure_as_data, literal_text, new_figure, render_page
+from zoobot.shared.prepared_images import CATALOG, is_prepared
 from zoobot.shared.run_folders import open_run, write_atomically
 from zoobot.shared.schema_drawings import to_svg
 from zoobot.shared.schemas import Schema, load_schema
@@ -105,7 +106,8 @@ def check(
     """Check a catalog against a schema, without training anything.
 
     Args:
-        catalog: a table (file or DataFrame) with `id_str`, `file_loc` and one column of votes per answer.
+        catalog: a table (file or DataFrame) with `id_str`, `file_loc` and one column of votes per answer, or a folder
+            of prepared images.
         schema: the tree: a name, a YAML file or a `Schema`.
         output: a folder for `catalog_report.html`, `rejected.csv` and `warnings.csv`: one line per row and kind of
             fault, with `row` (from 1), `id_str`, `column`, `value`, `reason` and `remedy`.
@@ -117,6 +119,8 @@ def check(
     """
     settings = settings or CatalogCheckSettings()
     tree = load_schema(schema)
+    if not isinstance(catalog, pd.DataFrame) and is_prepared(catalog):
+        catalog = Path(catalog) / CATALOG
     if output is None:
         report = _inspect(catalog, tree, settings, Findings())
     else:

@@ -76,6 +76,13 @@ class Catalog:
         """The columns that name images: `file_loc`, or one per band."""
         return find_file_columns(self.columns)
 
+    @property
+    def bands(self) -> list[str]:
+        """Names of the bands where each has a file of its own, in the order of the channels; else empty."""
+        if self.prepared is not None:
+            return self.prepared.info.bands
+        return [column.removeprefix("file_loc_") for column in self.file_columns if column != "file_loc"]
+
     def read_rows(self, rows: range) -> pd.DataFrame:
         """Some rows with all columns; `id_str` and image columns are text."""
         numbers = np.arange(rows.start, rows.stop)
@@ -176,6 +183,9 @@ def load_catalog(
     else:
         table = read_table(catalog)
     columns = list(table.columns) if parquet is None else parquet.columns
+    bands = [str(name) for name in columns if str(name).startswith("file_loc_")]
+    if "file_loc" in columns and bands:
+        logger.warning("The catalog %s has file_loc, so its columns %s are not read as bands.", source, quote(bands))
     if not len(table):
         raise CatalogError(f"The catalog {source} is empty: it has no rows. Give it one row per galaxy.")
     refuse_repeated_columns(list(table.columns), source)

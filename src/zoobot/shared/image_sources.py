@@ -99,14 +99,25 @@ def find_unreadable(images: ImageSource, workers: int, on_progress: Callable[[],
 
 def refuse_wrong_stretch(catalog: Catalog, reading: ImageSettings) -> None:
     """FITS images need a stretch, and other images have no use for one."""
-    fits = next((file for files in catalog.image_files for file in files if is_fits(file)), None)
+    fits = other = None
+    for files in catalog.image_files:
+        fits = fits or next((file for file in files if is_fits(file)), None)
+        other = other or next((file for file in files if not is_fits(file)), None)
+    if fits and other:
+        raise SettingError(
+            f"The catalog {catalog.source} has FITS images, such as '{fits}', and others, such as '{other}', whose "
+            "channels mean different things. Give a catalog of each."
+        )
     if fits is not None and reading.stretch is None:
         raise SettingError(
             f"The catalog {catalog.source} has FITS images, such as '{fits}', which need a stretch: prepare them or "
             "train with one, such as --stretch asinh."
         )
     if fits is None and (reading.stretch or reading.hdu):
-        raise SettingError(f"--stretch and --hdu are for FITS images. The catalog {catalog.source} has none.")
+        raise SettingError(
+            f"Stretches and extensions are of FITS images, and the catalog {catalog.source} has none. (A model that "
+            "was trained on FITS images predicts FITS images.)"
+        )
 
 
 def refuse_other_reading(wanted: ImageSettings, there: ImageSettings, source: str) -> None:
@@ -121,5 +132,5 @@ def refuse_other_reading(wanted: ImageSettings, there: ImageSettings, source: st
         raise SettingError(
             f"The prepared images in {source} are not what is wanted:\n"
             + "\n".join(differences)
-            + "\nPrepare them again with the wanted settings."
+            + "\nGive images that were made so, or prepare them again with the wanted settings."
         )

@@ -58,7 +58,7 @@ def read_galaxy(files: Sequence[str | Path], reading: ImageSettings) -> ImageArr
 def read_with_remarks(files: Sequence[str | Path], reading: ImageSettings) -> tuple[ImageArray, list[str]]:
     """`read_galaxy`, and what looks odd about the image: masked, missing or all alike."""
     image, remarks = _read(files, reading)
-    return image, [*remarks, f"all pixels are {image.flat[0]}"] if image.min() == image.max() else remarks
+    return image, [*remarks, f"all pixels are alike ({image.flat[0]})"] if image.min() == image.max() else remarks
 
 
 def _read(files: Sequence[str | Path], reading: ImageSettings) -> tuple[ImageArray, list[str]]:
@@ -156,9 +156,11 @@ def _read_fits(
 ) -> tuple[ImageArray, list[str]]:
     if reading.stretch is None:
         raise ImageError(f"'{files[0]}' is a FITS image, which needs a stretch, such as --stretch asinh.")
-    bands = [read_bands(path, content, reading.hdu) for path, content in zip(files, encoded, strict=True)]
-    filled, remarks = fill_masked(files[0], join_bands(files[0], bands))
-    return _to_channels(stretch(filled, reading), reading), remarks
+    filled = [
+        fill_masked(path, read_bands(path, content, reading.hdu)) for path, content in zip(files, encoded, strict=True)
+    ]
+    bands = join_bands(files[0], [band for band, _ in filled])
+    return _to_channels(stretch(bands, reading), reading), [remark for _, remarks in filled for remark in remarks]
 
 
 def _to_channels(bands: ImageArray, reading: ImageSettings) -> ImageArray:

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 import zoobot
 from zoobot.config import PrepareSettings
-from zoobot.errors import CatalogError, ImageError, OutputError, SettingError, ShardError
+from zoobot.errors import CatalogError, ImageError, OutputError, SettingError, ShardError, ZoobotError
 from zoobot.shared.adjustments import to_square
 from zoobot.shared.catalogs import Catalog, load_catalog
 from zoobot.shared.image_sources import refuse_wrong_stretch
@@ -30,6 +30,7 @@ from zoobot.shared.prepared_images import (
     INDEX,
     INFO,
     VERSION,
+    PreparedImages,
     PreparedInfo,
     ShardInfo,
     is_prepared,
@@ -38,6 +39,7 @@ from zoobot.shared.prepared_images import (
 from zoobot.shared.run_folders import open_run, write_atomically
 from zoobot.shared.schemas import Schema, load_schema
 from zoobot.shared.shards import SUFFIXES, Entry, Shape, ShardWriter, open_writer
+from zoobot.shared.shares import Share, claimed
 from zoobot.shared.tables import write_table
 from zoobot.shared.tfrecords import read_records
 
@@ -124,23 +126,40 @@ def prepare(
         ImageError: no image can be read, or one cannot and `settings.on_bad_image` is `stop`.
         OutputError: `output` holds something else, or the disk has too little space.
     """
+    settings = settings or PrepareSettings()
     if verify:
-        if isinstance(catalog, pd.DataFrame) or schema is not None or output is not None:
+        others = schema is not None or output is not None or settings != PrepareSettings()
+        if isinstance(catalog, pd.DataFrame) or others:
             raise SettingError("--verify checks a prepared folder: it takes that folder and nothing else.")
         return verify_folder(catalog)
     if output is None:
         raise SettingError("--output is missing: the folder to write.")
-    settings = settings or PrepareSettings()
     if not isinstance(catalog, pd.DataFrame) and is_prepared(catalog):
         raise CatalogError(f"'{catalog}' is prepared already. Give the catalog that it was made from.")
+    if schema is None and (settings.min_votes or settings.fill_missing_votes or settings.weighted_votes):
+        raise SettingError("--min-votes, --fill-missing-votes and --weighted-votes are about votes: give --schema too.")
     tree = None if schema is None else load_schema(schema)
     galaxies = load_catalog(catalog, tree, settings)
     refuse_wrong_stretch(galaxies, settings.reading)
     inputs = {"catalog": galaxies.checksum(), "schema": tree and tree.to_dict()}
-    folder = open_run(output, "prepare", settings, inputs, makes="*shard-*")
+    try:
+        Path(output).mkdir(parents=True, exist_ok=True)
+        with claimed(Share(), Path(output)):
+            folder = open_run(output, "prepare", settings, inputs, makes="*shard-*")
+            return _prepare(galaxies, settings, folder)
+    except ZoobotError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"'{output}' cannot be written: {error.strerror or error}. What is finished stays, and the same command "
+            "goes on."
+        ) from error
+
+
+def _prepare(galaxies: Catalog, settings: PrepareSettings, folder: Path) -> PreparedFolder:
     if (folder / INFO).is_file():
         logger.warning("'%s' is prepared already.", folder)
-        return PreparedFolder(folder, read_info(folder))
+        return PreparedFolder(folder, PreparedImages(folder).info)
     for leftover in folder.glob(".*.partial"):
         leftover.unlink()
     shape = _find_shape(galaxies, settings)
@@ -285,7 +304,8 @@ def _find_shape(galaxies: Catalog, settings: PrepareSettings) -> Shape:
             return settings.image_size, settings.image_size, channels
         except ImageError as error:
             problems.append(str(error))
-    raise ImageError(f"None of the first {len(problems)} images can be read:\n{problems[0]}")
+    some = "first " if len(problems) < len(galaxies) else ""
+    raise ImageError(f"None of the {some}{len(problems)} images can be read:\n{problems[0]}")
 
 
 def _refuse_small_disk(folder: Path, galaxies: Catalog, settings: PrepareSettings, shape: Shape, most: int) -> None:
@@ -332,6 +352,7 @@ def _finish(folder: Path, galaxies: Catalog, settings: PrepareSettings, channels
         pixels=settings.pixels,
         image_size=settings.image_size if settings.pixels == "raw" else None,
         channels=channels,
+        bands=galaxies.bands,
         reading=settings.record_reading(),
         tree=None if galaxies.schema is None else galaxies.schema.to_dict(),
         weighted_votes=settings.weighted_votes,

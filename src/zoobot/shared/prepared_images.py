@@ -48,6 +48,7 @@ class PreparedInfo(BaseModel):
         pixels: `raw` uint8, or the source's `jpeg` files.
         image_size: side of the images, in pixels; None for JPEG files, which keep their own.
         channels: of every image.
+        bands: names of the bands where each had a file of its own, in the order of the channels; else empty.
         reading: how files became pixels, see `zoobot.config.ImageSettings`.
         schema_: the tree of the votes; None for galaxies without.
         enlarged: images that were smaller than `image_size`.
@@ -62,6 +63,7 @@ class PreparedInfo(BaseModel):
     pixels: Literal["raw", "jpeg"]
     image_size: int | None
     channels: int
+    bands: list[str]
     reading: dict[str, Any]
     tree: dict[str, Any] | None
     weighted_votes: bool

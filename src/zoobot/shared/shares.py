@@ -78,7 +78,8 @@ source {shlex.quote(sys.prefix)}/bin/activate
 
 @contextmanager
 def claimed(share: Share, folder: Path) -> Iterator[None]:
-    """Hold a share of a folder; `OutputError` while another process holds it. A dead process holds nothing."""
+    """Hold a folder, or a share of it; `OutputError` while another process holds it. A dead process holds nothing."""
+    of = f" on {share}" if share.of > 1 else ""
     path = folder / f".share-{share.number}-of-{share.of}.lock"
     with path.open("w") as file:
         try:
@@ -89,6 +90,9 @@ def claimed(share: Share, folder: Path) -> Iterator[None]:
             pass
         except OSError:
             raise OutputError(
-                f"Another process is at work on {share} in '{folder}'. Wait for it, or end it to start again."
+                f"Another process is at work in '{folder}'{of}. Wait for it, or end it to start again."
             ) from None
-        yield
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is held

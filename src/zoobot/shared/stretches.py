@@ -66,12 +66,13 @@ def _lupton(bands: FloatImage, reading: ImageSettings) -> npt.NDArray[np.uint8]:
         raise ImageError(f"The stretch lupton needs three bands, blue to red. This image has {bands.shape[2]}.")
     low, width = reading.lupton_range
     blue, green, red = np.moveaxis(bands.astype(np.float64), 2, 0)
-    image: npt.NDArray[np.uint8] = visualization.make_lupton_rgb(
-        red,
-        green,
-        blue,
-        interval=visualization.ManualInterval(vmin=low),
-        stretch=width,
-        Q=reading.softening or _LUPTON_Q,
-    )
+    with np.errstate(divide="ignore", invalid="ignore"):  # where the mean of the bands is black
+        image: npt.NDArray[np.uint8] = visualization.make_lupton_rgb(
+            red,
+            green,
+            blue,
+            interval=visualization.ManualInterval(vmin=low),
+            stretch=width,
+            Q=reading.softening or _LUPTON_Q,
+        )
     return image

@@ -1,6 +1,6 @@
 """The model: encoder -> dropout -> linear -> concentrations, one per answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -56,6 +56,7 @@ class ZoobotTree(L.LightningModule):
         encoder: your own encoder in place of `settings.architecture`: images `(galaxy, channel, height, width)` to
             features `(galaxy, feature)`.
         channels: of the images; by default 3 with `settings.color`, else 1.
+        bands: their names, where each band has a file of its own.
 
     Raises:
         ModelError: unknown architecture, or an encoder whose output is not `(galaxy, feature)`.
@@ -67,11 +68,13 @@ class ZoobotTree(L.LightningModule):
         settings: TrainSettings | None = None,
         encoder: nn.Module | None = None,
         channels: int | None = None,
+        bands: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.schema = schema
         self.settings = settings or TrainSettings()
         self.channels = channels or (3 if self.settings.color else 1)
+        self.bands = list(bands)
         self.has_own_encoder = encoder is not None
         self.encoder = build_encoder(self.settings, self.channels) if encoder is None else encoder
         self.head = DirichletHead(

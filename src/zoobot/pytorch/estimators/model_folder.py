@@ -39,6 +39,7 @@ def save_model(model: ZoobotTree, folder: Path, *, metrics: Mapping[str, Any], g
             **settings.adjustments.to_dict(),
             **settings.record_reading(),
             "channels": model.channels,
+            "bands": model.bands,
         },
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
@@ -72,8 +73,8 @@ def load_model(folder: str | Path, encoder: nn.Module | None = None) -> ZoobotTr
         )
     try:
         settings = TrainSettings(**described.config["settings"])
-        channels = int(described.config["preprocessing"]["channels"])
-        model = ZoobotTree(described.schema, settings, encoder, channels)
+        preprocessing = described.config["preprocessing"]
+        model = ZoobotTree(described.schema, settings, encoder, preprocessing["channels"], preprocessing["bands"])
         model.load_state_dict(load_file(described.path / WEIGHTS))
     except (SettingError, KeyError) as error:
         raise ModelError(f"The model in '{folder}' was made by another version of zoobot: {error}") from error

@@ -312,7 +312,7 @@ def _say_answers(predictions: Predictions) -> str:
 
 
 def _refuse_other_models(described: Sequence[ModelFolder], models: Sequence[ZoobotTree]) -> None:
-    first, readings = described[0], [(model.settings.record_reading(), model.channels) for model in models]
+    first, readings = described[0], [(model.settings.record_reading(), model.channels, model.bands) for model in models]
     for other, reading in zip(described[1:], readings[1:], strict=True):
         pair = f"The models in '{first.path}' and '{other.path}'"
         if other.schema != first.schema:
@@ -336,6 +336,12 @@ def _refuse_other_channels(galaxies: Catalog, estimator: ZoobotTree) -> None:
         raise SettingError(
             f"The model was trained on images of {estimator.channels} bands; those of the catalog {galaxies.source} "
             f"have {channels}."
+        )
+    if galaxies.bands != estimator.bands:
+        wanted, there = (", ".join(bands) or "one file" for bands in (estimator.bands, galaxies.bands))
+        raise SettingError(
+            f"The model was trained on the bands {wanted}, in this order; the catalog {galaxies.source} has {there}. "
+            "Order its columns file_loc_... so."
         )
 
 

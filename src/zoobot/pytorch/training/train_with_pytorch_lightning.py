@@ -100,7 +100,7 @@ def train(
     find_device(settings.device, settings.devices)
     tree = load_schema_of(catalog, schema)
     inputs: dict[str, Any] = {"schema": tree.to_dict()}
-    channels = None
+    channels, bands = None, list[str]()
     if encoder is not None:
         inputs["encoder"] = repr(encoder)
     if isinstance(catalog, L.LightningDataModule):
@@ -110,9 +110,9 @@ def train(
         galaxies = load_catalog(catalog, tree, settings)
         settings = settings_for(galaxies, settings)
         inputs["catalog"] = galaxies.checksum()
-        channels = open_images(galaxies, settings.reading).channels
+        channels, bands = open_images(galaxies, settings.reading).channels, galaxies.bands
     L.seed_everything(settings.seed, verbose=False)
-    model = ZoobotTree(tree, settings, encoder, channels)
+    model = ZoobotTree(tree, settings, encoder, channels, bands)
     run = open_run(output, "train", settings, inputs, makes="checkpoints/*.ckpt")
     folder = run / "model"
     if (folder / "config.json").is_file():
