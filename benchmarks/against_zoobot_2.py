@@ -50,6 +50,7 @@ def rate_of_loss(step: Any) -> float:
 
 
 def measure_zoobot(catalog: Path, store: Path, trees: dict[str, Any]) -> dict[str, float]:
+    import numpy as np
     import torch
     from torch.utils.data import DataLoader
 
@@ -73,7 +74,8 @@ def measure_zoobot(catalog: Path, store: Path, trees: dict[str, Any]) -> dict[st
             found[f"train, {source}, {workers} workers"] = rate_of_batches(module.train_dataloader())
     images = open_images(load_catalog(catalog, None), ImageSettings())
     adjustments = TrainSettings(**settings).adjustments
-    loader = DataLoader(ImageDataset(images, adjustments), batch_size=BATCH_SIZE, collate_fn=as_it_is)
+    dataset = ImageDataset(images, [adjustments], np.zeros(len(images), np.uint64))
+    loader = DataLoader(dataset, batch_size=BATCH_SIZE, collate_fn=as_it_is)
     found["predict, files, 0 workers"] = rate_of_batches(loader)
     for name, tree in trees.items():
         groups, n_answers = tree["groups"], len(tree["labels"])
