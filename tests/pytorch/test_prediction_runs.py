@@ -368,3 +368,20 @@ def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch, environment, e
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert str(find_own_device("gpu", environment)) == expected
     assert str(find_own_device("cpu", environment)) == "cpu"
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_goes_on(trained, whole, simulated, tmp_path):
+    given = [trained.folder, simulated / "catalog.csv", "--output", tmp_path / "P", "--device", "cpu"]
+    command = [f"{sys.prefix}/bin/zoobot", "predict", *map(str, given), "--part-size", "8", "--batch-size", "3"]
+    parts = tmp_path / "P"
+    for kills in range(3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(parts.glob("part-*"))) <= kills:
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        for part in sorted(parts.glob("part-*"))[kills + 1 :]:
+            part.unlink()  # what it made before the signal came
+    subprocess.run(command, check=True, capture_output=True)
+    assert_same(parts, whole)
