@@ -306,18 +306,25 @@ def test_rows_of_a_parquet_file_are_read_across_its_groups(tmp_path):
 
 
 def test_a_run_that_is_killed_again_and_again_loses_and_doubles_nothing(trained, whole, simulated, tmp_path):
+    def start(folder):
+        child = os.fork()
+        if child:
+            return child
+        try:
+            torch.set_num_threads(1)
+            predict(trained.folder, simulated / "catalog.csv", folder, PARTS)
+        finally:
+            os._exit(0)
+
     torch.set_num_threads(1)  # a child has none of its parent's threads
+    begun = time.perf_counter()
+    os.waitpid(start(tmp_path / "undisturbed"), 0)
+    seconds = time.perf_counter() - begun
     chance = random.Random(0)
     killed, made = 0, set()
     while killed < 20:
-        child = os.fork()
-        if not child:
-            try:
-                torch.set_num_threads(1)
-                predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", PARTS)
-            finally:
-                os._exit(0)
-        time.sleep(chance.uniform(0.01, 0.2))
+        child = start(tmp_path / "P")
+        time.sleep(chance.uniform(0, seconds))
         os.kill(child, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
         parts = sorted((tmp_path / "P").glob("part-*"))
