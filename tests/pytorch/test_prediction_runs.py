@@ -305,6 +305,8 @@ def test_rows_of_a_parquet_file_are_read_across_its_groups(tmp_path):
 # --- killed ---
 
 
+# From Python 3.12 on: the child has one thread, and none of its parent's
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_run_that_is_killed_again_and_again_loses_and_doubles_nothing(trained, whole, simulated, tmp_path):
     def start(folder):
         child = os.fork()
