@@ -55,7 +55,7 @@ def watch(name: str, do: Callable[[], Any]) -> None:
     done = threading.Event()
 
     def read() -> None:
-        while not done.wait(0.2):
+        while not done.wait(0.02):
             readings.append(memory_of_family())
 
     watcher = threading.Thread(target=read)

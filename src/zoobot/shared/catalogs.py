@@ -198,10 +198,11 @@ def load_catalog(
     find_faults(batches, schema, findings, weighted=settings.weighted_votes, min_votes=settings.min_votes)
     _stop_or_tell(find_column_faults(columns, schema), findings, source, settings.on_bad_row == "drop")
     dropped = findings.rows(rejected=True)
-    kept = np.setdiff1d(np.arange(len(table)), dropped) if len(dropped) else None
-    if prepared is not None and kept is not None:
-        prepared = prepared.rows(kept)
-    table = table.drop(dropped).reset_index(drop=True)
+    kept = None
+    if len(dropped):
+        kept = np.setdiff1d(np.arange(len(table)), dropped)
+        prepared = None if prepared is None else prepared.rows(kept)
+        table = table.drop(dropped).reset_index(drop=True)
     for name in ("id_str", *find_file_columns(table.columns)):
         if not isinstance(table[name].dtype, pd.StringDtype):
             table[name] = table[name].astype(str)
