@@ -37,10 +37,10 @@ from zoobot.pytorch.estimators.model_folder import load_model, save_model
 from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of
 from zoobot.shared.dirichlet import ConstantBaseline
 from zoobot.shared.image_sources import find_unreadable, open_images, refuse_other_reading
-from zoobot.shared.metrics import FREE_BASELINE, fit_baselines, galaxy_losses
 from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.run_folders import logged_to, open_run, write_atomically
 from zoobot.shared.schemas import Schema
+from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines, galaxy_losses
 
 logger = logging.getLogger(__name__)
 
