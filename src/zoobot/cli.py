@@ -186,6 +186,28 @@ COMMANDS = [
         settings=config.TrainSettings,
     ),
     Command(
+        verb="finetune",
+        function="zoobot.pytorch.training.finetune_on_catalog:finetune",
+        summary="Finetune a pretrained encoder on your own labels.",
+        details="Classes, numbers, or the votes of another decision tree. Interrupted and started again, it goes on "
+        "where it stopped.",
+        example="zoobot finetune catalog.csv --from RUN/model --label ring --output RINGS",
+        inputs={
+            "catalog": (Path, _argument("Table with id_str, file_loc and labels, or a prepared folder.")),
+            "encoder": (
+                str,
+                typer.Option(
+                    ...,
+                    "--from",
+                    help="Encoder: hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name, a model folder or a checkpoint.",
+                ),
+            ),
+            "output": _OUTPUT,
+            "schema": (str | None, _option("For --task tree, the decision tree.", None)),
+        },
+        settings=config.FinetuneSettings,
+    ),
+    Command(
         verb="predict",
         function="zoobot.pytorch.predictions.predict_on_catalog:predict_paths",
         summary="Predict how volunteers would answer.",

@@ -145,7 +145,7 @@ def count_features(encoder: nn.Module, size: int, channels: int) -> int:
     try:
         with torch.no_grad():
             features = encoder(torch.zeros(1, channels, size, size))
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # timm asserts the sizes of transformers
         raise ModelError(
             f"The encoder cannot take images of {channels} x {size} x {size} (channel, height, width): {error}"
         ) from error

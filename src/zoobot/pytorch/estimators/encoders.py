@@ -26,7 +26,8 @@ from zoobot.pytorch.estimators.hub_layout import download, read_hub_layout
 from zoobot.pytorch.estimators.model_folder import load_any_model
 from zoobot.pytorch.estimators.recipes import Recipe
 
-HUB, LOCAL, TIMM_ON_HUB = ("hf_hub:", "hf-hub:"), ("local-dir:",), "timm/"
+HUB, LOCAL, TIMM_ON_HUB = ("hf_hub:", "hf-hub:"), "local-dir:", "timm/"
+_CHECKPOINTS = (".ckpt", ".pt", ".pth")
 AnyLearnSettings = TypeVar("AnyLearnSettings", bound=LearnSettings)
 
 
@@ -73,6 +74,23 @@ class PretrainedEncoder:
                 f"{_remedy(self.channels)}"
             )
 
+    def refuse_other_images(self, images: Tensor) -> None:
+        """Raise `SettingError` unless a batch has this encoder's channels and size, and lies from 0 to 1."""
+        if images.ndim != 4:
+            raise SettingError(f"Images must be (galaxy, channel, height, width). Got {tuple(images.shape)} instead.")
+        self.refuse_other_channels(images.shape[1], "this batch")
+        size = self.expects.get("image_size")
+        if size is not None and tuple(images.shape[2:]) != (size, size):
+            raise SettingError(
+                f"The encoder '{self.source}' expects images of {size} x {size} pixels. Got {images.shape[2]} x "
+                f"{images.shape[3]} instead: resize them."
+            )
+        if images.is_floating_point() and not (images.min() >= 0 and images.max() <= 1):
+            raise SettingError(
+                f"The encoder '{self.source}' expects uint8 images, or float ones from 0 to 1. Got {images.min():g} to "
+                f"{images.max():g} instead: divide by 255, and leave out any other normalisation."
+            )
+
 
 def load_encoder(
     source: str | Path | nn.Module,
@@ -95,23 +113,32 @@ def load_encoder(
     if isinstance(source, nn.Module):
         return PretrainedEncoder(source, type(source).__name__, _channels_of_module(source))
     text = str(source)
-    if text.startswith(HUB) and text.split(":", 1)[1].startswith(TIMM_ON_HUB):
-        text = text.split(":", 1)[1].removeprefix(TIMM_ON_HUB)
+    if is_timm_name(text):
+        name = text.split(":", 1)[1].removeprefix(TIMM_ON_HUB) if text.startswith(HUB) else text
+        return _from_timm(name, channels or 3, image_size, pretrained)
     if text.startswith(HUB):
         found = _from_hub_layout(download(text.split(":", 1)[1]), text)
     elif text.startswith(LOCAL):
         found = _from_hub_layout(Path(text.split(":", 1)[1]), text)
-    elif text.endswith((".ckpt", ".pt", ".pth")):
+    elif text.endswith(_CHECKPOINTS):
         found = _from_checkpoint(Path(text))
-    elif Path(text).is_dir():
-        found = _from_model_folder(Path(text))
     else:
-        return _from_timm(text, channels or 3, image_size, pretrained)
+        found = _from_model_folder(Path(text))
     if pretrained or found.recipe is None:
         return found
     return PretrainedEncoder(
         found.recipe.build(), found.source, found.channels, found.recipe, found.expects, found.suggests, found.bands
     )
+
+
+def is_timm_name(source: str | Path | nn.Module) -> bool:
+    """Whether an encoder is one of timm's, which are built for any number of channels."""
+    if isinstance(source, nn.Module):
+        return False
+    text = str(source)
+    if text.startswith(HUB):
+        return text.split(":", 1)[1].startswith(TIMM_ON_HUB)
+    return not (text.startswith(LOCAL) or text.endswith(_CHECKPOINTS) or Path(text).is_dir())
 
 
 def _from_timm(name: str, channels: int, image_size: int | None, pretrained: bool) -> PretrainedEncoder:
