@@ -19,6 +19,7 @@ from typing import Any
 
 import pandas as pd
 
+from zoobot.config import ImageSettings
 from zoobot.errors import ModelError
 from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.schemas import Schema
@@ -54,6 +55,24 @@ class ModelFolder:
                 f"{', '.join(self.config['task']['columns'])}. 'zoobot predict' and 'zoobot embed' take it alone."
             )
         return self.tree
+
+    @property
+    def reading(self) -> ImageSettings:
+        """How files became the pixels that the model was trained on."""
+        preprocessing = self.config["preprocessing"]
+        return ImageSettings(
+            **{name: preprocessing[name] for name in ImageSettings.model_fields if name in preprocessing}
+        )
+
+    @property
+    def channels(self) -> int:
+        """Of the images that the model was trained on."""
+        return int(self.config["preprocessing"]["channels"])
+
+    @property
+    def bands(self) -> list[str]:
+        """Their names, where each had a file of its own."""
+        return list(self.config["preprocessing"]["bands"])
 
     def describe(self) -> dict[str, Any]:
         """What travels with every prediction of the model: where it comes from and how it was trained."""

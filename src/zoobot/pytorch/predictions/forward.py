@@ -1,6 +1,6 @@
 """From views of galaxies to samples of concentrations: one pass of each encoder, then as many heads as asked for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from zoobot.config import PredictSettings
-from zoobot.errors import ModelError, SettingError
+from zoobot.errors import ModelError
 from zoobot.pytorch.estimators.define_model import ZoobotTree, normalise
 from zoobot.shared.dropout_masks import dropout_masks
+from zoobot.shared.prediction_runs import count_views
 
 _AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
@@ -18,20 +19,6 @@ _AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 def autocast(precision: str, device: torch.device) -> torch.autocast:
     """The context in which a model computes in `precision`, as named in the settings."""
     return torch.autocast(device.type, _AUTOCAST.get(precision), precision != "32")
-
-
-def count_views(settings: PredictSettings) -> int:
-    """Views of each galaxy that a model sees: one in the centre, or a random one for each sample."""
-    return 1 if settings.samples == 1 or settings.sample_by == "dropout" else settings.samples
-
-
-def refuse_equal_samples(models: Sequence[ZoobotTree], settings: PredictSettings) -> None:
-    """Raise `SettingError` where samples of dropout are asked of a model that has none."""
-    without = [model for model in models if model.head.dropout.p == 0]
-    if settings.samples > 1 and settings.sample_by == "dropout" and without:
-        raise SettingError(
-            "The model was trained with dropout 0, so its samples of dropout are all alike. Give --sample-by views."
-        )
 
 
 @torch.inference_mode()
