@@ -23,9 +23,10 @@ def test_the_module_paths():
         FinetuneableZoobotTree,
         get_trainer,
     )
+    from zoobot.pytorch.training.representations import ZoobotEncoder
     from zoobot.pytorch.training.train_with_pytorch_lightning import train
     from zoobot.shared.label_metadata import gz2_dependencies, gz2_pairs
 
     finetuneable = [FinetuneableZoobotClassifier, FinetuneableZoobotRegressor, FinetuneableZoobotTree]
-    assert all(map(callable, [ZoobotTree, predict, train, get_trainer, *finetuneable]))
+    assert all(map(callable, [ZoobotTree, ZoobotEncoder, predict, train, get_trainer, *finetuneable]))
     assert list(gz2_pairs) == list(gz2_dependencies)

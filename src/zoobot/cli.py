@@ -49,6 +49,7 @@ def _option(help: str, default: Any = ...) -> Any:
 _CATALOG = (Path, _argument("Table with id_str, file_loc and votes: CSV, Parquet, FITS, VOTable or ECSV."))
 _SCHEMA = (str, _option("Decision tree: a name ('zoobot schema list') or a YAML file."))
 _OUTPUT = (Path, _option("Folder to write; new, empty, or that of the same command."))
+_EMBEDDINGS = _argument("Folder written by 'zoobot embed', or a table with id_str and columns feat_....")
 
 COMMANDS = [
     Command(
@@ -225,6 +226,54 @@ COMMANDS = [
             "output": _OUTPUT,
         },
         settings=config.PredictSettings,
+    ),
+    Command(
+        verb="embed",
+        function="zoobot.pytorch.training.representations:embed",
+        summary="Write the features that an encoder finds in galaxies.",
+        details="For 'zoobot similar', 'zoobot anomalies' and models of your own. Interrupted and started again, it "
+        "goes on where it stopped.",
+        example="zoobot embed RUN/model catalog.csv --output EMBEDDINGS --pca 40",
+        inputs={
+            "model": (
+                str,
+                _argument("Encoder: a model folder, hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name or a checkpoint."),
+            ),
+            "catalog": (
+                Path,
+                _argument("A table with id_str and file_loc, a prepared folder, a folder of images or one image."),
+            ),
+            "output": _OUTPUT,
+        },
+        settings=config.EmbedSettings,
+    ),
+    Command(
+        verb="similar",
+        function="zoobot.pytorch.predictions.similar_galaxies:similar",
+        summary="Find the galaxies most like a given one.",
+        details="By the angle between features; exact.",
+        example="zoobot similar EMBEDDINGS --id gz2_130549 --gallery alike.html",
+        inputs={
+            "embeddings": (Path, _EMBEDDINGS),
+            "galaxy": (str | None, typer.Option(None, "--id", help="id_str of an embedded galaxy.")),
+            "image": (Path | None, _option("Or an image file.", None)),
+            "output": (Path | None, _option("Table to write: .csv or .parquet.", None)),
+            "gallery": (Path | None, _option("Page to write: .html.", None)),
+        },
+        settings=config.SimilarSettings,
+    ),
+    Command(
+        verb="anomalies",
+        function="zoobot.shared.anomalies:anomalies",
+        summary="Find galaxies that are like no other.",
+        details="By an isolation forest and by the distance to the nearest galaxies.",
+        example="zoobot anomalies EMBEDDINGS --output anomalies.csv --gallery anomalies.html",
+        inputs={
+            "embeddings": (Path, _EMBEDDINGS),
+            "output": (Path, _option("Table to write: .csv or .parquet.")),
+            "gallery": (Path | None, _option("Page to write: .html.", None)),
+        },
+        settings=config.AnomalySettings,
     ),
     Command(
         verb="export",

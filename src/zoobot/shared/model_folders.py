@@ -97,6 +97,11 @@ def write_model_folder(
     write_atomically(path / "README.md", card)
 
 
+def is_model_folder(path: object) -> bool:
+    """Whether something is the path of a model folder."""
+    return isinstance(path, str | Path) and (Path(path) / "config.json").is_file()
+
+
 def read_model_folder(folder: str | Path) -> ModelFolder:
     """Read everything but the weights; `ModelError` if the folder is no model folder."""
     path = Path(folder)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import timm
 from torch import Tensor, nn
 
-from zoobot.config import ImageSettings, LearnSettings
+from zoobot.config import EmbedSettings, FinetuneSettings, ImageSettings, LearnSettings
 from zoobot.errors import ModelError, SettingError, did_you_mean
 from zoobot.pytorch.estimators.checkpoints import read_checkpoint
 from zoobot.pytorch.estimators.hub_layout import download, read_hub_layout
@@ -28,7 +28,7 @@ from zoobot.pytorch.estimators.recipes import Recipe
 
 HUB, LOCAL, TIMM_ON_HUB = ("hf_hub:", "hf-hub:"), "local-dir:", "timm/"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
-AnyLearnSettings = TypeVar("AnyLearnSettings", bound=LearnSettings)
+SettingsOfImages = TypeVar("SettingsOfImages", LearnSettings, FinetuneSettings, EmbedSettings)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class PretrainedEncoder:
     suggests: Mapping[str, Any] = field(default_factory=dict)
     bands: list[str] = field(default_factory=list)
 
-    def adapt(self, settings: AnyLearnSettings) -> AnyLearnSettings:
+    def adapt(self, settings: SettingsOfImages) -> SettingsOfImages:
         """The settings with what this encoder expects; `SettingError` where something else was given."""
         for name, value in self.expects.items():
             given = getattr(settings, name)
@@ -63,7 +63,8 @@ class PretrainedEncoder:
                     f"The encoder '{self.source}' expects images with {name} {value}, and {given} was given. Leave "
                     f"out --{flag}, or choose an encoder that was made for such images."
                 )
-        suggested = {name: value for name, value in self.suggests.items() if name not in settings.model_fields_set}
+        free = set(type(settings).model_fields) - settings.model_fields_set
+        suggested = {name: value for name, value in self.suggests.items() if name in free}
         return settings.model_copy(update={**suggested, **self.expects})
 
     def refuse_other_channels(self, channels: int, source: str) -> None:
