@@ -276,6 +276,32 @@ COMMANDS = [
         settings=config.AnomalySettings,
     ),
     Command(
+        verb="acquire",
+        function="zoobot.shared.acquisition:acquire",
+        summary="Choose the galaxies that volunteers should see next.",
+        details="Those whose answers would tell the model most: where samples of its predictions disagree.",
+        example="zoobot acquire PREDICTIONS --n 500 --output next.csv",
+        inputs={
+            "predictions": (Path, _argument("Folder written by 'zoobot predict' with --samples 5 or more.")),
+            "output": (Path, _option("Table to write: .csv or .parquet.")),
+            "embeddings": (Path | None, _option("Also spread the choice over these embeddings.", None)),
+        },
+        settings=config.AcquireSettings,
+    ),
+    Command(
+        verb="push",
+        function="zoobot.pytorch.estimators.hub_push:push",
+        summary="Share a model on the Hugging Face hub.",
+        details="Its encoder then loads by name here and in timm. Sign in before with 'hf auth login'.",
+        example="zoobot push RUN/model me/my-encoder --output FOLDER --dry-run",
+        inputs={
+            "model": (Path, _argument("Model folder, such as RUN/model.")),
+            "name": (str, _argument("Repository: OWNER/NAME.")),
+            "output": (Path, _option("Folder to write what is sent into; new or empty.")),
+        },
+        settings=config.PushSettings,
+    ),
+    Command(
         verb="export",
         group="predictions",
         function="zoobot.shared.prediction_exports:export",

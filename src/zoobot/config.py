@@ -485,6 +485,28 @@ class AnomalySettings(Settings):
     """Seed of the isolation forest."""
 
 
+class AcquireSettings(Settings):
+    """How galaxies are chosen that volunteers should see next."""
+
+    n: int = Field(500, ge=1)
+    """How many."""
+    question: list[Name] = []
+    """Question that counts; repeatable. By default all of the tree."""
+    pool: int = Field(5, ge=1)
+    """With embeddings, choose among so many times n of the most informative."""
+    include_labelled: bool = False
+    """Also choose galaxies that the model's catalog already had."""
+
+
+class PushSettings(Settings):
+    """How a model is shared."""
+
+    dry_run: bool = False
+    """Write the folder and send nothing."""
+    private: bool = False
+    """Make the repository visible to you alone."""
+
+
 class ExportSettings(Settings):
     """How predictions are exported."""
 

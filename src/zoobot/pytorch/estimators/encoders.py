@@ -12,7 +12,7 @@ standardise them themselves.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,17 +55,18 @@ class PretrainedEncoder:
 
     def adapt(self, settings: SettingsOfImages) -> SettingsOfImages:
         """The settings with what this encoder expects; `SettingError` where something else was given."""
-        for name, value in self.expects.items():
-            given = getattr(settings, name)
-            if name in settings.model_fields_set and given != value:
-                flag = name.replace("_", "-")
+        given = settings.model_fields_set
+        suggested = {name: value for name, value in self.suggests.items() if name in type(settings).model_fields}
+        free = {name: value for name, value in suggested.items() if name not in given}
+        adapted = type(settings)(**{**settings.model_dump(), **free, **self.expects})
+        for name in sorted(given & set(self.expects)):
+            if getattr(settings, name) != getattr(adapted, name):
                 raise SettingError(
-                    f"The encoder '{self.source}' expects images with {name} {value}, and {given} was given. Leave "
-                    f"out --{flag}, or choose an encoder that was made for such images."
+                    f"The encoder '{self.source}' expects images with {name} {getattr(adapted, name)}, and "
+                    f"{getattr(settings, name)} was given. Leave out --{name.replace('_', '-')}, or choose an encoder "
+                    "that was made for such images."
                 )
-        free = set(type(settings).model_fields) - settings.model_fields_set
-        suggested = {name: value for name, value in self.suggests.items() if name in free}
-        return settings.model_copy(update={**suggested, **self.expects})
+        return adapted
 
     def refuse_other_channels(self, channels: int, source: str) -> None:
         """Raise `SettingError` unless images have this encoder's number of channels."""
@@ -179,7 +180,9 @@ def _from_timm(name: str, channels: int, image_size: int | None, pretrained: boo
 
 def _from_hub_layout(folder: Path, source: str) -> PretrainedEncoder:
     layout = read_hub_layout(folder, source)
-    module, recipe = _build_with(layout.weights, layout.architecture, layout.options, source)
+    module, plain = _build_with(layout.weights, layout.architecture, layout.options, source)
+    recipe = replace(plain, mean=layout.mean, std=layout.std)
+    module = recipe.finish(module)
     expects = layout.expects or {"image_size": layout.image_size, "color": recipe.channels != 1}
     return PretrainedEncoder(module, source, recipe.channels, recipe, expects, layout.suggests, layout.bands)
 

@@ -30,6 +30,7 @@ class HubLayout:
         options: what timm is told beside the architecture.
         weights: of the encoder, without classifier.
         image_size: side of its images, in pixels.
+        mean, std: by which images are standardised, if zoobot wrote so.
         expects, suggests, bands: of images, where zoobot wrote the folder; see `PretrainedEncoder`.
     """
 
@@ -37,6 +38,8 @@ class HubLayout:
     options: Mapping[str, Any]
     weights: Mapping[str, Tensor]
     image_size: int
+    mean: list[float] | None = None
+    std: list[float] | None = None
     expects: Mapping[str, Any] = field(default_factory=dict)
     suggests: Mapping[str, Any] = field(default_factory=dict)
     bands: list[str] = field(default_factory=list)
@@ -62,6 +65,8 @@ def read_hub_layout(folder: Path, source: str) -> HubLayout:
         architecture_options(options),
         weights,
         image_size,
+        own.get("mean"),
+        own.get("std"),
         own.get("expects", {}),
         own.get("suggests", {}),
         own.get("bands", []),
@@ -86,12 +91,13 @@ def download(name: str) -> Path:
         )
     except Exception as error:  # the network fails in many ways
         raise ModelError(
-            f"'hf_hub:{name}' cannot be downloaded: {_first_line(error)} Check the name and the network; on a machine "
+            f"'hf_hub:{name}' cannot be downloaded: {first_line(error)} Check the name and the network; on a machine "
             "without one, copy the repository's files there and give local-dir:FOLDER."
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of the network says first, as a sentence."""
     line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return line if line.endswith(".") else f"{line}."
 
