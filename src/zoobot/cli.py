@@ -276,6 +276,19 @@ COMMANDS = [
         settings=config.AnomalySettings,
     ),
     Command(
+        verb="map",
+        function="zoobot.shared.embedding_maps:draw_map",
+        summary="Draw galaxies where they are in an embedding.",
+        details='Needs UMAP: pip install -e ".[umap]".',
+        example="zoobot map EMBEDDINGS --output map.png",
+        inputs={
+            "embeddings": (Path, _EMBEDDINGS),
+            "output": (Path, _option("Picture to write: .png.")),
+            "table": (Path | None, _option("Table of each galaxy's place to write: .csv or .parquet.", None)),
+        },
+        settings=config.MapSettings,
+    ),
+    Command(
         verb="acquire",
         function="zoobot.shared.acquisition:acquire",
         summary="Choose the galaxies that volunteers should see next.",

@@ -485,6 +485,19 @@ class AnomalySettings(Settings):
     """Seed of the isolation forest."""
 
 
+class MapSettings(Settings):
+    """How a map of an embedding is drawn."""
+
+    neighbours: int = Field(15, ge=2)
+    """Nearest galaxies that are kept together."""
+    cells: int = Field(30, ge=2, le=200)
+    """Thumbnails along each side."""
+    side: int = Field(48, ge=8, le=512)
+    """Side of a thumbnail, in pixels."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the layout."""
+
+
 class AcquireSettings(Settings):
     """How galaxies are chosen that volunteers should see next."""
 

@@ -9,6 +9,7 @@ from zoobot.config import FinetuneSettings, PrepareSettings
 from zoobot.errors import CatalogError, ModelError, OutputError, SettingError
 from zoobot.pytorch.estimators.model_folder import load_label_model, load_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
+from zoobot.pytorch.training.finetune import FinetuneableZoobotClassifier
 from zoobot.pytorch.training.finetune_on_catalog import choose_n_blocks, finetune
 from zoobot.shared.images import read_image
 from zoobot.shared.predictions import read_predictions
@@ -165,3 +166,23 @@ def test_a_schema_belongs_to_a_tree(labelled, trained, tmp_path):
         finetune(labelled, trained.folder, tmp_path / "RUN", settings("bright"), schema="gz2")
     with pytest.raises(SettingError, match="--schema is missing"):
         finetune(labelled, trained.folder, tmp_path / "RUN", FinetuneSettings(task="tree"))
+
+
+def test_a_run_that_was_interrupted_goes_on(finetuned, labelled, trained, tmp_path, monkeypatch):
+    wanted = settings("bright", linear_probe=True, n_blocks=2, epochs=4)
+    step = FinetuneableZoobotClassifier.training_step
+
+    def stop(self, batch, batch_idx):
+        if self.trainer.current_epoch == 2:
+            raise RuntimeError("stopped")
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FinetuneableZoobotClassifier, "training_step", stop)
+        with pytest.raises(RuntimeError, match="stopped"):
+            finetune(labelled, trained.folder, tmp_path / "RUN", wanted)
+    done = finetune(labelled, trained.folder, tmp_path / "RUN", wanted)
+    assert done.metrics["history"]["epoch"] == [1, 2, 3, 4]
+    assert "Going on after epoch 2." in (tmp_path / "RUN" / "log.txt").read_text()
+    before, after = (run.metrics["history"]["validation/loss"][:2] for run in (finetuned, done))
+    assert before == after

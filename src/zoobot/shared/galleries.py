@@ -43,7 +43,7 @@ def write_gallery(
     """
     tiles = [
         Tile(_draw_thumbnail(files, model), str(name), text)
-        for files, name, text in zip(_files_of(table), table["id_str"], words, strict=True)
+        for files, name, text in zip(files_of(table), table["id_str"], words, strict=True)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, render_page("gallery.html", title=title, note=note, tiles=tiles))
@@ -63,7 +63,8 @@ def read_thumbnail(files: Sequence[str], model: dict[str, Any], side: int = _SID
     return image if image.shape[2] in (1, _COLORS) else image[:, :, :1]
 
 
-def _files_of(table: pd.DataFrame) -> list[tuple[str, ...]]:
+def files_of(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The image of each galaxy: one file, one per band, or none where the table does not say."""
     columns = find_file_columns([str(name) for name in table.columns])
     if not columns or not set(columns) <= set(table.columns):
         return [()] * len(table)
