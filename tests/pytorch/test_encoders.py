@@ -10,8 +10,9 @@ from torch import nn
 
 from zoobot.config import FinetuneSettings
 from zoobot.errors import ModelError, SettingError
-from zoobot.pytorch.estimators import encoders, hub_layout
+from zoobot.pytorch.estimators import encoders
 from zoobot.pytorch.estimators.encoders import load_encoder
+from zoobot.pytorch.estimators.recipes import Recipe
 
 GREY, COLOR = torch.rand(2, 1, 64, 64), torch.rand(2, 3, 64, 64)
 
@@ -108,6 +109,8 @@ def test_a_module_in_memory():
     module = nn.Sequential(nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     found = load_encoder(module)
     assert (found.module, found.channels, found.recipe) == (module, 4, None)
+    with pytest.raises(SettingError, match="An encoder of your own comes as it is"):
+        load_encoder(module, pretrained=False)
 
 
 def test_the_encoder_of_a_model_folder_with_what_it_saw(trained):
@@ -245,8 +248,10 @@ def test_a_damaged_repository(tmp_path, damage, message):
 
 
 def test_a_repository_cannot_name_files_to_read():
-    asked = {"checkpoint_path": "/etc/passwd", "pretrained": True, "img_size": 64}
-    assert hub_layout.architecture_options(asked) == {"img_size": 64}
+    asked = {"checkpoint_path": "/etc/passwd", "pretrained": True, "in_chans": 7, "img_size": 64}
+    built = Recipe("test_vit", 1, asked).build()
+    assert built.patch_embed.img_size == (64, 64)
+    assert built(GREY).shape[0] == 2
 
 
 def test_other_images_than_the_encoder_expects_are_refused_with_the_remedy(tmp_path):

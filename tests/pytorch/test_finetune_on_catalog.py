@@ -120,11 +120,15 @@ def test_another_tree_predicts_and_evaluates_as_any_model(labelled, trained, tmp
     assert zoobot("evaluate", tmp_path / "P", labelled, "--output", tmp_path / "R").code == 0
 
 
-def test_a_timm_name_for_the_channels_of_a_prepared_folder(labelled, tmp_path, monkeypatch):
+def test_a_timm_name_for_the_channels_of_a_prepared_folder(labelled, tmp_path):
     table = pd.read_csv(labelled, dtype={"id_str": str}).head(30)
     folder = prepare(table, None, tmp_path / "P", PrepareSettings(image_size=64, color=True)).folder
-    done = finetune(folder, "test_resnet", tmp_path / "RUN", settings("bright", pretrained=False, image_size=48))
+    asked = settings("bright", pretrained=False, image_size=48)
+    done = finetune(folder, "test_resnet", tmp_path / "RUN", asked)
     assert done.model.channels == 3
+    on_device = asked.model_copy(update={"augment_on": "device"})
+    scores = finetune(folder, "test_resnet", tmp_path / "DEVICE", on_device).metrics["scores"]
+    assert scores["test"]["auc"] == pytest.approx(done.metrics["scores"]["test"]["auc"], abs=0.35)
     torch.testing.assert_close(
         load_label_model(done.folder)(torch.ones(1, 3, 48, 48)), done.model(torch.ones(1, 3, 48, 48))
     )

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from zoobot.errors import ModelError
-from zoobot.pytorch.estimators.hub_layout import architecture_options
 
 _ENCODER = "encoder."
 _OLD_NAMES = {"efficientnet": "efficientnet_b0"}
@@ -63,4 +62,4 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"The checkpoint '{path}' does not say its architecture (hyper_parameters: architecture_name). Build the "
             "encoder with timm, load its weights, and give it as a module."
         )
-    return Checkpoint(_OLD_NAMES.get(name, name), architecture_options(settings.get("timm_kwargs") or {}), weights)
+    return Checkpoint(_OLD_NAMES.get(name, name), dict(settings.get("timm_kwargs") or {}), weights)

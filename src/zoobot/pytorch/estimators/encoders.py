@@ -107,12 +107,16 @@ def load_encoder(
         source: a name, a path or a module.
         channels: wanted of a timm name, which can have any number; 3 by default.
         image_size: wanted of a timm name of a transformer, which is built for one size.
-        pretrained: otherwise the encoder gets random weights.
+        pretrained: otherwise the encoder gets random weights; a module must be given with those that it shall have.
 
     Raises:
         ModelError: there is no such encoder, it cannot be downloaded, or its file is damaged or holds code.
     """
     if isinstance(source, nn.Module):
+        if not pretrained:
+            raise SettingError(
+                "An encoder of your own comes as it is. Give it the weights that you want to start from."
+            )
         return PretrainedEncoder(source, type(source).__name__, _channels_of_module(source))
     text = str(source)
     if is_timm_name(text):

@@ -18,8 +18,6 @@ from zoobot.errors import ModelError
 
 CONFIG, WEIGHTS, PICKLED_WEIGHTS = "config.json", "model.safetensors", "pytorch_model.bin"
 OWN_KEY = "zoobot"
-# Zoobot says these itself; a file from elsewhere must not name other files to read.
-_NOT_OPTIONS = {"in_chans", "num_classes", "pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def read_hub_layout(folder: Path, source: str) -> HubLayout:
     options = config.get("model_args") or {}
     return HubLayout(
         architecture,
-        architecture_options(options),
+        options,
         weights,
         image_size,
         own.get("mean"),
@@ -71,11 +69,6 @@ def read_hub_layout(folder: Path, source: str) -> HubLayout:
         own.get("suggests", {}),
         own.get("bands", []),
     )
-
-
-def architecture_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what a file from elsewhere would tell timm, that which shapes the architecture."""
-    return {name: value for name, value in options.items() if name not in _NOT_OPTIONS}
 
 
 def download(name: str) -> Path:

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from zoobot.config import TrainSettings
 from zoobot.errors import ModelError, did_you_mean
 
+# Zoobot says these itself, and a file from elsewhere must not name other files to read.
+_NOT_OPTIONS = {"in_chans", "num_classes", "pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}
+
 
 class Standardised(nn.Module):
     """An encoder whose images are standardised before: `(image - mean) / std`, by channel."""
@@ -36,7 +39,7 @@ class Recipe:
     Args:
         architecture: a name of timm.
         channels: of its images.
-        options: what else timm is told.
+        options: what else timm is told that shapes the architecture; anything else is left out.
         mean, std: by which images are standardised; None where they are not.
     """
 
@@ -49,12 +52,13 @@ class Recipe:
     def build(self) -> nn.Module:
         """The encoder with random weights; `ModelError` for an unknown name."""
         refuse_unknown_architecture(self.architecture)
+        options = {name: value for name, value in self.options.items() if name not in _NOT_OPTIONS}
         try:
             module: nn.Module = timm.create_model(
-                self.architecture, pretrained=False, in_chans=self.channels, num_classes=0, **self.options
+                self.architecture, pretrained=False, in_chans=self.channels, num_classes=0, **options
             )
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-            raise ModelError(f"timm cannot build '{self.architecture}' with {dict(self.options)}: {error}") from error
+            raise ModelError(f"timm cannot build '{self.architecture}' with {options}: {error}") from error
         return self.finish(module)
 
     def finish(self, module: nn.Module) -> nn.Module:

@@ -267,7 +267,7 @@ def choose_n_blocks(n_galaxies: int, n_blocks: int, pretrained: bool) -> int:
 def _score(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
     """Scores of the validation and test galaxies."""
     return {
-        split: _score_task(model.task, data.labels[split], _outputs(model, loader()))
+        split: _score_task(model.task, data.labels[split], _outputs(model, data, loader()))
         for split, loader in (("validation", data.val_dataloader), ("test", data.test_dataloader))
         if len(data.labels[split])
     }
@@ -277,7 +277,9 @@ def _fit_probe(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
     """Scores of a linear model on the features that the encoder has before any step."""
     encoder = _Features(model.encoder).eval()
     loaders = {"train": data.train_view_dataloader, "validation": data.val_dataloader, "test": data.test_dataloader}
-    features = {split: _outputs(encoder, loader()) for split, loader in loaders.items() if len(data.labels[split])}
+    features = {
+        split: _outputs(encoder, data, loader()) for split, loader in loaders.items() if len(data.labels[split])
+    }
     model.encoder.train()
     seen = features.pop("train")
     return {
@@ -305,9 +307,16 @@ def _score_task(task: LabelTask, labels: npt.NDArray[Any], predictions: npt.NDAr
 
 
 @torch.inference_mode()
-def _outputs(model: nn.Module, loader: GalaxyLoader) -> npt.NDArray[np.float32]:
+def _outputs(model: nn.Module, data: GalaxyDataModule, loader: GalaxyLoader) -> npt.NDArray[np.float32]:
     """What a model says of the galaxies of a loader, `(galaxy, output)`, in their order."""
-    return np.concatenate([model(images).float().numpy() for images, *_ in loader])
+    device = find_device(data.settings.device)
+    model.to(device)
+    found = []
+    for batch in loader:
+        images, _ = data.on_after_batch_transfer(tuple(tensor.to(device) for tensor in batch), 0)
+        found.append(model(images).float().cpu().numpy())
+    model.cpu()
+    return np.concatenate(found)
 
 
 def _loss_of_baselines(

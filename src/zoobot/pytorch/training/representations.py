@@ -148,7 +148,7 @@ def describe_encoder(encoder: PretrainedEncoder, settings: EmbedSettings) -> dic
     weights = hashlib.sha256(save(plain_weights(encoder.module))).hexdigest()
     return {
         "weights_sha256": weights,
-        "source": encoder.source,
+        "source": str(Path(encoder.source).resolve()) if Path(encoder.source).exists() else encoder.source,
         "seen": {
             "image_size": settings.image_size,
             "crop_bounds": list(settings.crop_bounds),
