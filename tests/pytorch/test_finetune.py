@@ -76,6 +76,9 @@ def test_frozen_means_frozen(family, n_blocks, fit):
             may_change |= {f"{name}.{buffer}" for buffer, _ in module.named_buffers(recurse=False)}
     fit(model, CLASSES)
     model.train()
+    assert {name for name, parameter in model.encoder.named_parameters() if parameter.requires_grad} == {
+        name for name, parameter in model.encoder.named_parameters() if id(parameter) in learning
+    }
     frozen = [module for module in model.encoder.modules() if id(module) not in modules]
     assert not any(module.training for module in frozen)
     after = tensors_of(model)

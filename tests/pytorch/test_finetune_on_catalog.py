@@ -7,10 +7,12 @@ import torch
 
 from zoobot.config import FinetuneSettings, PrepareSettings
 from zoobot.errors import CatalogError, ModelError, OutputError, SettingError
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.estimators.model_folder import load_label_model, load_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.finetune import FinetuneableZoobotClassifier
-from zoobot.pytorch.training.finetune_on_catalog import choose_n_blocks, finetune
+from zoobot.pytorch.training.finetune_on_catalog import choose_n_blocks, finetune, predict_loader
+from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.images import read_image
 from zoobot.shared.predictions import read_predictions
 from zoobot.shared.preparation import prepare
@@ -126,12 +128,20 @@ def test_a_timm_name_for_the_channels_of_a_prepared_folder(labelled, tmp_path):
     asked = settings("bright", pretrained=False, image_size=48)
     done = finetune(folder, "test_resnet", tmp_path / "RUN", asked)
     assert done.model.channels == 3
-    on_device = asked.model_copy(update={"augment_on": "device"})
-    scores = finetune(folder, "test_resnet", tmp_path / "DEVICE", on_device).metrics["scores"]
-    assert scores["test"]["auc"] == pytest.approx(done.metrics["scores"]["test"]["auc"], abs=0.35)
+    data = GalaxyDataModule(
+        load_catalog(folder, None), asked.model_copy(update={"augment_on": "device", "color": True}), np.eye(30)
+    )
+    whole, cut = next(iter(data.val_dataloader()))[0], predict_loader(SizeOfImages(), data, data.val_dataloader())
+    assert whole.shape[2:] == (64, 64)
+    assert (cut == 48).all()
     torch.testing.assert_close(
         load_label_model(done.folder)(torch.ones(1, 3, 48, 48)), done.model(torch.ones(1, 3, 48, 48))
     )
+
+
+class SizeOfImages(torch.nn.Module):
+    def forward(self, images):
+        return torch.full((len(images), 2), images.shape[2])
 
 
 def test_more_labels_more_blocks():

@@ -78,6 +78,7 @@ def test_rows_far_from_each_other():
     features = np.array([[0.0], [1.0], [10.0], [4.0]], np.float32)
     assert spread_out(features, 3) == [0, 2, 3]
     assert sorted(spread_out(features, 9)) == [0, 1, 2, 3]
+    assert sorted(spread_out(np.zeros((3, 2), np.float32), 3)) == [0, 1, 2]
 
 
 def test_what_cannot_be_chosen(predictions, tmp_path):

@@ -267,7 +267,7 @@ def choose_n_blocks(n_galaxies: int, n_blocks: int, pretrained: bool) -> int:
 def _score(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
     """Scores of the validation and test galaxies."""
     return {
-        split: _score_task(model.task, data.labels[split], _outputs(model, data, loader()))
+        split: _score_task(model.task, data.labels[split], predict_loader(model, data, loader()))
         for split, loader in (("validation", data.val_dataloader), ("test", data.test_dataloader))
         if len(data.labels[split])
     }
@@ -278,7 +278,7 @@ def _fit_probe(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
     encoder = _Features(model.encoder).eval()
     loaders = {"train": data.train_view_dataloader, "validation": data.val_dataloader, "test": data.test_dataloader}
     features = {
-        split: _outputs(encoder, data, loader()) for split, loader in loaders.items() if len(data.labels[split])
+        split: predict_loader(encoder, data, loader()) for split, loader in loaders.items() if len(data.labels[split])
     }
     model.encoder.train()
     seen = features.pop("train")
@@ -307,7 +307,7 @@ def _score_task(task: LabelTask, labels: npt.NDArray[Any], predictions: npt.NDAr
 
 
 @torch.inference_mode()
-def _outputs(model: nn.Module, data: GalaxyDataModule, loader: GalaxyLoader) -> npt.NDArray[np.float32]:
+def predict_loader(model: nn.Module, data: GalaxyDataModule, loader: GalaxyLoader) -> npt.NDArray[np.float32]:
     """What a model says of the galaxies of a loader, `(galaxy, output)`, in their order."""
     device = find_device(data.settings.device)
     model.to(device)
