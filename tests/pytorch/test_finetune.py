@@ -17,8 +17,8 @@ from zoobot.pytorch.training.finetune import (
     FinetuneableZoobotRegressor,
     FinetuneableZoobotTree,
     get_trainer,
-    warm_up_then_cosine,
 )
+from zoobot.pytorch.training.finetuneable import warm_up_then_cosine
 from zoobot.pytorch.training.fitting import quiet_lightning
 from zoobot.shared.schemas import get_schema
 
@@ -116,6 +116,14 @@ def test_learning_rates_fall_from_the_head_down_and_only_weights_decay():
     assert id(next(model.encoder.layer2.parameters())) not in rate_of
     assert decays[id(model.head.linear.bias)] == 0
     assert decays[id(model.head.linear.weight)] == 0.05
+
+
+def test_blocks_that_were_frozen_before_learn_when_they_are_to():
+    encoder = encoder_of("test_resnet")
+    FinetuneableZoobotClassifier(3, encoder=encoder)
+    assert not any(parameter.requires_grad for parameter in encoder.parameters())
+    FinetuneableZoobotClassifier(3, encoder=encoder, n_blocks=5)
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
 
 
 def test_too_many_blocks():

@@ -11,7 +11,8 @@ from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.estimators.model_folder import load_label_model, load_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.finetune import FinetuneableZoobotClassifier
-from zoobot.pytorch.training.finetune_on_catalog import choose_n_blocks, finetune, predict_loader
+from zoobot.pytorch.training.finetune_on_catalog import choose_n_blocks, finetune
+from zoobot.pytorch.training.label_scores import predict_loader
 from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.images import read_image
 from zoobot.shared.predictions import read_predictions

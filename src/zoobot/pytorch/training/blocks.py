@@ -14,7 +14,7 @@ from torch import nn
 from zoobot.errors import SettingError
 from zoobot.pytorch.estimators.recipes import Standardised
 
-_AFTER_THE_LAST = "after the last block"
+_AFTER_THE_LAST = object()
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Block:
     parameters: list[nn.Parameter] = field(default_factory=list)
     modules: list[nn.Module] = field(default_factory=list)
 
-    def freeze(self) -> None:
-        """Let no step change its parameters. `hold_still` does the rest before each epoch."""
+    def let_learn(self, learns: bool) -> None:
+        """Whether steps change its parameters. Of a frozen block, `hold_still` does the rest before each epoch."""
         for parameter in self.parameters:
-            parameter.requires_grad_(False)
+            parameter.requires_grad_(learns)
 
     def hold_still(self) -> None:
         """Stop what training does beside steps: statistics of batch norm, dropout, stochastic depth."""
@@ -53,10 +53,10 @@ def freeze_all_but(blocks: Sequence[Block], n_blocks: int) -> list[Block]:
     """Freeze all but the last `n_blocks`; returns the frozen ones."""
     if n_blocks > len(blocks):
         raise SettingError(f"n_blocks must be at most {len(blocks)}: the encoder has no more. Got {n_blocks} instead.")
-    frozen = list(blocks[: len(blocks) - n_blocks])
-    for block in frozen:
-        block.freeze()
-    return frozen
+    n_frozen = len(blocks) - n_blocks
+    for place, block in enumerate(blocks):
+        block.let_learn(place >= n_frozen)
+    return list(blocks[:n_frozen])
 
 
 def parameter_groups(
@@ -79,20 +79,17 @@ def parameter_groups(
 
 
 def _group_by(model: nn.Module, matcher: Any) -> list[list[Any]]:
-    named = [*model.named_parameters(), *model.named_modules(), (_AFTER_THE_LAST, _AFTER_THE_LAST)]
+    """What the matcher puts into one group; with what it puts nowhere, like a name that no model has, in the last."""
+    named = [*model.named_parameters(), *model.named_modules(), ("after the last block", _AFTER_THE_LAST)]
     groups = list(group_with_matcher(iter(named), matcher, return_values=True).values())
-    place = next(place for place, parts in enumerate(groups) if _AFTER_THE_LAST in map(_as_name, parts))
-    after = [part for part in groups.pop(place) if not isinstance(part, str)]
+    place = next(place for place, parts in enumerate(groups) if any(part is _AFTER_THE_LAST for part in parts))
+    after = groups.pop(place)
     groups[-1].extend(after)
     return groups
 
 
 def _group_children(model: nn.Module) -> list[list[Any]]:
     return [[*child.parameters(), *child.modules()] for child in model.children()] or [[*model.parameters(), model]]
-
-
-def _as_name(part: Any) -> Any:
-    return part if isinstance(part, str) else None
 
 
 def _to_block(parts: Sequence[Any]) -> Block:

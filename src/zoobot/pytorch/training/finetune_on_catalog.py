@@ -8,36 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from safetensors.torch import save
 from torch import nn
 
 from zoobot.config import FinetuneSettings, LearnSettings, TrainSettings
 from zoobot.errors import CatalogError, SettingError
-from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, GalaxyLoader, balance
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, balance
 from zoobot.pytorch.devices import find_device
-from zoobot.pytorch.estimators.define_model import ZoobotTree, normalise
+from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.encoders import PretrainedEncoder, is_timm_name, load_encoder
 from zoobot.pytorch.estimators.label_model import LabelModel
 from zoobot.pytorch.estimators.model_folder import load_any_model, plain_weights, save_model
 from zoobot.pytorch.training.blocks import find_blocks
 from zoobot.pytorch.training.finetune import (
-    Finetuneable,
     FinetuneableZoobotClassifier,
     FinetuneableZoobotRegressor,
     FinetuneableZoobotTree,
 )
+from zoobot.pytorch.training.finetuneable import Finetuneable
 from zoobot.pytorch.training.fitting import announce, fit, settings_for, with_readable_images
+from zoobot.pytorch.training.label_scores import score_labels, score_probe
 from zoobot.shared.catalog_splits import split_in_classes
 from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of, split_by_galaxy
 from zoobot.shared.dirichlet import ConstantBaseline
 from zoobot.shared.image_sources import open_images
 from zoobot.shared.label_columns import LabelTask, read_labels
-from zoobot.shared.label_metrics import score_classes, score_numbers
-from zoobot.shared.linear_probes import predict_with_probe
 from zoobot.shared.metrics import FREE_BASELINE, fit_baselines, galaxy_losses
 from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.run_folders import logged_to, open_run
@@ -228,7 +225,7 @@ class _Finetuning:
             self.data.catalogs["train"].bands,
             self.pretrained.recipe,
         )
-        probe = _fit_probe(model, self.data) if settings.linear_probe else {}
+        probe = score_probe(model, self.data) if settings.linear_probe else {}
         return self._fit(learner, model, {}, lambda: {}, probe)
 
     def _fit(
@@ -248,7 +245,7 @@ class _Finetuning:
             "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
         }
         if isinstance(model, LabelModel):
-            metrics["scores"] = {**_score(model, self.data), **(probe or {})}
+            metrics["scores"] = {**score_labels(model, self.data), **(probe or {})}
         folder = self.run / "model"
         if fitted.is_first_process:
             source = self.pretrained.source if self.settings.pretrained else "random weights"
@@ -262,61 +259,6 @@ def choose_n_blocks(n_galaxies: int, n_blocks: int, pretrained: bool) -> int:
     if not pretrained:
         return n_blocks
     return min(n_blocks, next((blocks for most, blocks in _LABELS_PER_BLOCK if n_galaxies <= most), n_blocks))
-
-
-def _score(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
-    """Scores of the validation and test galaxies."""
-    return {
-        split: _score_task(model.task, data.labels[split], predict_loader(model, data, loader()))
-        for split, loader in (("validation", data.val_dataloader), ("test", data.test_dataloader))
-        if len(data.labels[split])
-    }
-
-
-def _fit_probe(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
-    """Scores of a linear model on the features that the encoder has before any step."""
-    encoder = _Features(model.encoder).eval()
-    loaders = {"train": data.train_view_dataloader, "validation": data.val_dataloader, "test": data.test_dataloader}
-    features = {
-        split: predict_loader(encoder, data, loader()) for split, loader in loaders.items() if len(data.labels[split])
-    }
-    model.encoder.train()
-    seen = features.pop("train")
-    return {
-        f"{split}, linear probe": _score_task(
-            model.task, data.labels[split], predict_with_probe(model.task, seen, data.labels["train"], others)
-        )
-        for split, others in features.items()
-    }
-
-
-class _Features(nn.Module):
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.encoder(normalise(images))
-        return features
-
-
-def _score_task(task: LabelTask, labels: npt.NDArray[Any], predictions: npt.NDArray[Any]) -> dict[str, Any]:
-    if task.kind == "classification":
-        return score_classes(labels, predictions, task.classes, task.multi_label)
-    return score_numbers(labels, predictions, task.columns)
-
-
-@torch.inference_mode()
-def predict_loader(model: nn.Module, data: GalaxyDataModule, loader: GalaxyLoader) -> npt.NDArray[np.float32]:
-    """What a model says of the galaxies of a loader, `(galaxy, output)`, in their order."""
-    device = find_device(data.settings.device)
-    model.to(device)
-    found = []
-    for batch in loader:
-        images, _ = data.on_after_batch_transfer(tuple(tensor.to(device) for tensor in batch), 0)
-        found.append(model(images).float().cpu().numpy())
-    model.cpu()
-    return np.concatenate(found)
 
 
 def _loss_of_baselines(
