@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 
 import pytest
 import timm
@@ -264,3 +265,7 @@ def test_other_images_than_the_encoder_expects_are_refused_with_the_remedy(tmp_p
         found.adapt(FinetuneSettings(label=["ring"], color=True))
     with pytest.raises(SettingError, match=r"takes greyscale images of 1 channel; those of 'x' have 3. Leave out --c"):
         found.refuse_other_channels(3, "'x'")
+    banded = replace(found, bands=["g", "r"])
+    banded.refuse_other_bands(["g", "r"], "the catalog 'x'")
+    with pytest.raises(SettingError, match=r"the bands g, r, in this order; the catalog 'x' has r, g\. Order"):
+        banded.refuse_other_bands(["r", "g"], "the catalog 'x'")

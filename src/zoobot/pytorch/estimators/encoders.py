@@ -11,7 +11,7 @@ Galaxies are float in 0-1, as all Zoobot encoders had them; the weights of photo
 standardise them themselves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +74,14 @@ class PretrainedEncoder:
             raise SettingError(
                 f"The encoder '{self.source}' takes {_say_channels(self.channels)}; those of {source} have {channels}. "
                 f"{_remedy(self.channels)}"
+            )
+
+    def refuse_other_bands(self, bands: Sequence[str], source: str) -> None:
+        """Raise `SettingError` unless a catalog's bands, each with a file of its own, are this encoder's."""
+        if self.bands and list(bands) != self.bands:
+            raise SettingError(
+                f"The encoder '{self.source}' was trained on the bands {', '.join(self.bands)}, in this order; "
+                f"{source} has {', '.join(bands) or 'one file'}. Order its columns file_loc_... so."
             )
 
     def refuse_other_images(self, images: Tensor) -> None:

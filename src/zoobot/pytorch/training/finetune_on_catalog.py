@@ -134,11 +134,7 @@ def _adapt(
     adapted = settings_for(galaxies, pretrained.adapt(settings))
     channels = open_images(galaxies, adapted.reading).channels
     pretrained.refuse_other_channels(channels, f"the catalog {galaxies.source}")
-    if pretrained.bands and pretrained.bands != galaxies.bands:
-        raise SettingError(
-            f"The encoder '{pretrained.source}' was trained on the bands {', '.join(pretrained.bands)}, in this order; "
-            f"the catalog {galaxies.source} has {', '.join(galaxies.bands) or 'one file'}."
-        )
+    pretrained.refuse_other_bands(galaxies.bands, f"the catalog {galaxies.source}")
     return replace(pretrained, channels=channels), adapted
 
 

@@ -139,7 +139,9 @@ def encoder_for(
     wanted = settings.image_size if "image_size" in settings.model_fields_set else None
     encoder = load_encoder(model, channels=channels, image_size=wanted)
     adapted = encoder.adapt(settings)
-    encoder.refuse_other_channels(open_images(galaxies, adapted.reading).channels, f"the catalog {galaxies.source}")
+    source = f"the catalog {galaxies.source}"
+    encoder.refuse_other_channels(open_images(galaxies, adapted.reading).channels, source)
+    encoder.refuse_other_bands(galaxies.bands, source)
     return replace(encoder, module=encoder.module.eval()), adapted
 
 
