@@ -210,4 +210,6 @@ def test_labels_of_a_finetuned_model_are_predicted_part_by_part(trained, simulat
         predict(done.folder, table, tmp_path / "Q", PredictSettings(samples=2))
     with pytest.raises(ModelError, match="Only models of votes are exported as ONNX"):
         predict(done.folder, table, tmp_path / "Q", PredictSettings(engine="onnx"))
+    with pytest.raises(SettingError, match=r"Give a model of labels to predict_labels\(\.\.\., loaded="):
+        predict(done.folder, table, tmp_path / "Q", loaded=done.model)
     assert zoobot("embed", done.folder, tmp_path / "catalog.csv", "--output", tmp_path / "E").code == 0

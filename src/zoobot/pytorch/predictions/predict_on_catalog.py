@@ -73,6 +73,8 @@ def predict(
     folders = [model] if isinstance(model, str | Path) else list(model)
     described = [read_model_folder(folder) for folder in folders]
     if len(folders) == 1 and described[0].tree is None:
+        if loaded is not None:
+            raise SettingError("Give a model of labels to predict_labels(..., loaded=...).")
         return predict_labels(folders[0], catalog, output, settings)
     models = [load_model(folder) for folder in folders] if loaded is None else [_copy_of(loaded, described[0])]
 
