@@ -9,6 +9,7 @@ from zoobot.config import FinetuneSettings, PrepareSettings
 from zoobot.errors import CatalogError, ModelError, OutputError, SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.estimators.model_folder import load_label_model, load_model
+from zoobot.pytorch.examples import finetune_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.finetune import FinetuneableZoobotClassifier
 from zoobot.pytorch.training.finetune_on_catalog import choose_n_blocks, finetune
@@ -201,3 +202,8 @@ def test_a_run_that_was_interrupted_goes_on(finetuned, labelled, trained, tmp_pa
     assert "Going on after epoch 2." in (tmp_path / "RUN" / "log.txt").read_text()
     before, after = (run.metrics["history"]["validation/loss"][:2] for run in (finetuned, done))
     assert before == after
+
+
+def test_the_example(labelled, trained, tmp_path, capsys):
+    finetune_model.main(str(labelled), "bright", str(labelled), str(tmp_path / "results"), str(trained.folder))
+    assert "Predicted 60 galaxies" in capsys.readouterr().out
