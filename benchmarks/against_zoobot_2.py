@@ -70,7 +70,7 @@ def measure_zoobot(catalog: Path, store: Path, trees: dict[str, Any]) -> dict[st
     for source, path in (("files", catalog), ("store", store)):
         galaxies = load_catalog(path, schema)
         for workers in (0, 2):
-            module = GalaxyDataModule(galaxies, schema, TrainSettings(**settings, workers=workers))
+            module = GalaxyDataModule(galaxies, TrainSettings(**settings, workers=workers))
             found[f"train, {source}, {workers} workers"] = rate_of_batches(module.train_dataloader())
     images = open_images(load_catalog(catalog, None), ImageSettings())
     adjustments = TrainSettings(**settings).adjustments

@@ -8,18 +8,26 @@ from pydantic import ValidationError
 
 from zoobot import config
 from zoobot.config import (
+    AcquireSettings,
+    AnomalySettings,
     CatalogCheckSettings,
     DemoSettings,
+    EmbedSettings,
     EvaluateSettings,
+    FinetuneSettings,
+    MapSettings,
     PredictSettings,
+    PushSettings,
     Settings,
+    SimilarSettings,
     TrainSettings,
     ZooniverseSettings,
     load_settings,
 )
 from zoobot.errors import SettingError, ZoobotError
 
-VERBS = [CatalogCheckSettings, TrainSettings, PredictSettings, EvaluateSettings, DemoSettings]
+VERBS = [CatalogCheckSettings, TrainSettings, PredictSettings, EvaluateSettings, DemoSettings, EmbedSettings]
+VERBS += [SimilarSettings, AnomalySettings, MapSettings, AcquireSettings, PushSettings]
 
 
 def message_of(settings_class=TrainSettings, **values):
@@ -38,6 +46,12 @@ def test_defaults_survive_json_and_every_setting_is_described(settings_class):
     for name, described in settings_class.model_fields.items():
         assert described.description, name
         assert re.match(r"[A-Z].*\.$", described.description), name
+
+
+def test_settings_of_finetuning_survive_json():
+    settings = FinetuneSettings(label=["ring"], n_blocks=2)
+    assert FinetuneSettings(**settings.model_dump(mode="json")) == settings
+    assert all(field.description for field in FinetuneSettings.model_fields.values())
 
 
 def test_settings_cannot_change_once_made():

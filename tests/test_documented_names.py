@@ -17,8 +17,16 @@ def test_the_documented_imports():
 def test_the_module_paths():
     from zoobot.pytorch.estimators.define_model import ZoobotTree
     from zoobot.pytorch.predictions.predict_on_catalog import predict
+    from zoobot.pytorch.training.finetune import (
+        FinetuneableZoobotClassifier,
+        FinetuneableZoobotRegressor,
+        FinetuneableZoobotTree,
+        get_trainer,
+    )
+    from zoobot.pytorch.training.representations import ZoobotEncoder
     from zoobot.pytorch.training.train_with_pytorch_lightning import train
     from zoobot.shared.label_metadata import gz2_dependencies, gz2_pairs
 
-    assert all(map(callable, [ZoobotTree, predict, train]))
+    finetuneable = [FinetuneableZoobotClassifier, FinetuneableZoobotRegressor, FinetuneableZoobotTree]
+    assert all(map(callable, [ZoobotTree, ZoobotEncoder, predict, train, get_trainer, *finetuneable]))
     assert list(gz2_pairs) == list(gz2_dependencies)

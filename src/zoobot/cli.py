@@ -49,6 +49,7 @@ def _option(help: str, default: Any = ...) -> Any:
 _CATALOG = (Path, _argument("Table with id_str, file_loc and votes: CSV, Parquet, FITS, VOTable or ECSV."))
 _SCHEMA = (str, _option("Decision tree: a name ('zoobot schema list') or a YAML file."))
 _OUTPUT = (Path, _option("Folder to write; new, empty, or that of the same command."))
+_EMBEDDINGS = _argument("Folder written by 'zoobot embed', or a table with id_str and columns feat_....")
 
 COMMANDS = [
     Command(
@@ -186,6 +187,28 @@ COMMANDS = [
         settings=config.TrainSettings,
     ),
     Command(
+        verb="finetune",
+        function="zoobot.pytorch.training.finetune_on_catalog:finetune",
+        summary="Finetune a pretrained encoder on your own labels.",
+        details="Classes, numbers, or the votes of another decision tree. Interrupted and started again, it goes on "
+        "where it stopped.",
+        example="zoobot finetune catalog.csv --from RUN/model --label ring --output RINGS",
+        inputs={
+            "catalog": (Path, _argument("Table with id_str, file_loc and labels, or a prepared folder.")),
+            "encoder": (
+                str,
+                typer.Option(
+                    ...,
+                    "--from",
+                    help="Encoder: hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name, a model folder or a checkpoint.",
+                ),
+            ),
+            "output": _OUTPUT,
+            "schema": (str | None, _option("For --task tree, the decision tree.", None)),
+        },
+        settings=config.FinetuneSettings,
+    ),
+    Command(
         verb="predict",
         function="zoobot.pytorch.predictions.predict_on_catalog:predict_paths",
         summary="Predict how volunteers would answer.",
@@ -203,6 +226,93 @@ COMMANDS = [
             "output": _OUTPUT,
         },
         settings=config.PredictSettings,
+    ),
+    Command(
+        verb="embed",
+        function="zoobot.pytorch.training.representations:embed",
+        summary="Write the features that an encoder finds in galaxies.",
+        details="For 'zoobot similar', 'zoobot anomalies' and models of your own. Interrupted and started again, it "
+        "goes on where it stopped.",
+        example="zoobot embed RUN/model catalog.csv --output EMBEDDINGS --pca 40",
+        inputs={
+            "model": (
+                str,
+                _argument("Encoder: a model folder, hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name or a checkpoint."),
+            ),
+            "catalog": (
+                Path,
+                _argument("A table with id_str and file_loc, a prepared folder, a folder of images or one image."),
+            ),
+            "output": _OUTPUT,
+        },
+        settings=config.EmbedSettings,
+    ),
+    Command(
+        verb="similar",
+        function="zoobot.pytorch.predictions.similar_galaxies:similar",
+        summary="Find the galaxies most like a given one.",
+        details="By the angle between features; exact.",
+        example="zoobot similar EMBEDDINGS --id gz2_130549 --gallery alike.html",
+        inputs={
+            "embeddings": (Path, _EMBEDDINGS),
+            "galaxy": (str | None, typer.Option(None, "--id", help="id_str of an embedded galaxy.")),
+            "image": (Path | None, _option("Or an image file.", None)),
+            "output": (Path | None, _option("Table to write: .csv or .parquet.", None)),
+            "gallery": (Path | None, _option("Page to write: .html.", None)),
+        },
+        settings=config.SimilarSettings,
+    ),
+    Command(
+        verb="anomalies",
+        function="zoobot.shared.anomalies:anomalies",
+        summary="Find galaxies that are like no other.",
+        details="By an isolation forest and by the distance to the nearest galaxies.",
+        example="zoobot anomalies EMBEDDINGS --output anomalies.csv --gallery anomalies.html",
+        inputs={
+            "embeddings": (Path, _EMBEDDINGS),
+            "output": (Path, _option("Table to write: .csv or .parquet.")),
+            "gallery": (Path | None, _option("Page to write: .html.", None)),
+        },
+        settings=config.AnomalySettings,
+    ),
+    Command(
+        verb="map",
+        function="zoobot.shared.embedding_maps:draw_map",
+        summary="Draw galaxies where they are in an embedding.",
+        details='Needs UMAP: pip install -e ".[umap]".',
+        example="zoobot map EMBEDDINGS --output map.png",
+        inputs={
+            "embeddings": (Path, _EMBEDDINGS),
+            "output": (Path, _option("Picture to write: .png.")),
+            "table": (Path | None, _option("Table of each galaxy's place to write: .csv or .parquet.", None)),
+        },
+        settings=config.MapSettings,
+    ),
+    Command(
+        verb="acquire",
+        function="zoobot.shared.acquisition:acquire",
+        summary="Choose the galaxies that volunteers should see next.",
+        details="Those whose answers would tell the model most: where samples of its predictions disagree.",
+        example="zoobot acquire PREDICTIONS --n 500 --output next.csv",
+        inputs={
+            "predictions": (Path, _argument("Folder written by 'zoobot predict' with --samples 5 or more.")),
+            "output": (Path, _option("Table to write: .csv or .parquet.")),
+            "embeddings": (Path | None, _option("Also spread the choice over these embeddings.", None)),
+        },
+        settings=config.AcquireSettings,
+    ),
+    Command(
+        verb="push",
+        function="zoobot.pytorch.estimators.hub_push:push",
+        summary="Share a model on the Hugging Face hub.",
+        details="Its encoder then loads by name here and in timm. Sign in before with 'hf auth login'.",
+        example="zoobot push RUN/model me/my-encoder --output FOLDER --dry-run",
+        inputs={
+            "model": (Path, _argument("Model folder, such as RUN/model.")),
+            "name": (str, _argument("Repository: OWNER/NAME.")),
+            "output": (Path, _option("Folder to write what is sent into; new or empty.")),
+        },
+        settings=config.PushSettings,
     ),
     Command(
         verb="export",

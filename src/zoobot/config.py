@@ -222,13 +222,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class TrainSettings(CatalogSettings, ImageSettings):
-    """How a model is trained. The defaults are the preset `laptop`."""
+class LearnSettings(CatalogSettings, ImageSettings):
+    """What training and finetuning have in common: what is seen, how long, on what machine."""
 
-    preset: Literal["laptop", "decals"] = "laptop"
-    """A set of defaults: laptop (small and quick), decals (Walmsley et al. 2022). Any value can be set alone."""
-    architecture: str = "resnet18"
-    """Encoder: any model name of timm."""
     image_size: int = Field(96, ge=48, le=4096)
     """Side of the model's square input, in pixels."""
     crop_bounds: tuple[float, float] = (0.6, 0.8)
@@ -245,14 +241,10 @@ class TrainSettings(CatalogSettings, ImageSettings):
     """Galaxies per training step, on each device."""
     epochs: int = Field(100, ge=1)
     """Passes over the training galaxies, at most."""
-    optimizer: Literal["adamw", "adam"] = "adamw"
-    """Optimiser."""
     learning_rate: float = Field(2e-3, gt=0)
     """Learning rate; its peak under the one-cycle schedule."""
     weight_decay: float = Field(0.05, ge=0)
     """Weight decay, of weights only (not biases or norms)."""
-    schedule: Literal["one-cycle", "constant"] = "one-cycle"
-    """Learning rate over time: one-cycle rises, then falls to 0 at the last epoch."""
     patience: int | None = Field(None, ge=1)
     """Stop after so many epochs without a better validation loss. Meant for the constant schedule."""
     gradient_clip: float = Field(1.0, gt=0)
@@ -276,14 +268,8 @@ class TrainSettings(CatalogSettings, ImageSettings):
     on_bad_image: Literal["stop", "drop"] = "stop"
     """What to do before the first epoch about images that cannot be read."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_from_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
-        preset = values.get("preset", "laptop")
-        return {**(PRESETS.get(preset, {}) if isinstance(preset, str) else {}), **values}
-
     @model_validator(mode="after")
-    def _check_pairs(self) -> "TrainSettings":
+    def _check_pairs(self) -> "LearnSettings":
         _check_bounds("crop_bounds", self.crop_bounds, 0.0, 1.0)
         _check_bounds("aspect_bounds", self.aspect_bounds, 0.0, 10.0)
         _check_bounds("concentration_bounds", self.concentration_bounds, 0.0, 1e6)
@@ -306,6 +292,89 @@ class TrainSettings(CatalogSettings, ImageSettings):
             aspect_bounds=self.aspect_bounds,
             augmentations=self.augmentations,
         )
+
+
+class TrainSettings(LearnSettings):
+    """How a model is trained. The defaults are the preset `laptop`."""
+
+    preset: Literal["laptop", "decals"] = "laptop"
+    """A set of defaults: laptop (small and quick), decals (Walmsley et al. 2022). Any value can be set alone."""
+    architecture: str = "resnet18"
+    """Encoder: any model name of timm."""
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    """Optimiser."""
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    """Learning rate over time: one-cycle rises, then falls to 0 at the last epoch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        preset = values.get("preset", "laptop")
+        return {**(PRESETS.get(preset, {}) if isinstance(preset, str) else {}), **values}
+
+
+class FinetuneSettings(LearnSettings):
+    """How a pretrained encoder is finetuned. What the encoder expects of images need not be given."""
+
+    task: Literal["classification", "regression", "tree"] = "classification"
+    """What is learned: a class, a number or several, or the votes of a decision tree."""
+    label: list[Name] = []
+    """Column to learn; repeatable. Several are numbers (regression), or shares of each class (classification)."""
+    multi_label: bool = False
+    """In classification, each of several label columns is a yes or no of its own."""
+    unit_interval: bool = False
+    """In regression, the numbers lie from 0 to 1, and so do predictions."""
+    loss: Literal["mse", "mae"] = "mse"
+    """In regression, what is made small: squared or absolute errors."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """In classification, the share of each label that is spread over all classes."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """In classification, weigh each galaxy against the frequency of its class."""
+    balanced_sampling: bool = False
+    """In classification, show rare classes as often as common ones."""
+    pretrained: bool = True
+    """Start from the encoder's weights; otherwise from random ones, to compare."""
+    n_blocks: int | None = Field(None, ge=0)
+    """Blocks of the encoder to unfreeze, from the last; by default more of them the more labels there are."""
+    lr_decay: Fraction = 0.75
+    """Learning rate of a block, as a fraction of that of the block after it."""
+    warmup_epochs: int = Field(2, ge=0)
+    """Epochs in which the learning rate rises; it then falls as a cosine until the last epoch."""
+    linear_probe: bool = False
+    """Also fit a linear model to the frozen features, as a check that finetuning is worth it."""
+    image_size: int = Field(224, ge=48, le=4096)
+    """Side of the square input, in pixels; where the encoder was made for one size, that."""
+    epochs: int = Field(50, ge=1)
+    """Passes over the training galaxies, at most."""
+    learning_rate: float = Field(5e-4, gt=0)
+    """Learning rate of the head, after warm-up."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Dropout before the head."""
+    split: tuple[Fraction, Fraction, Fraction] = (0.7, 0.15, 0.15)
+    """Fractions of galaxies for training, validation and test."""
+
+    @model_validator(mode="after")
+    def _check_task(self) -> "FinetuneSettings":
+        for name, task in TASK_OF_SETTING.items():
+            if self.task != task and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} belongs to the task {task}. Got the task {self.task} instead.")
+        if self.task == "tree" and self.label:
+            raise ValueError("The task tree learns the columns of its --schema. Leave out label.")
+        if self.task != "tree" and not self.label:
+            raise ValueError(f"label is missing: the column to learn, such as --task {self.task} --label ring.")
+        if self.multi_label and self.balanced_sampling:
+            raise ValueError("balanced_sampling needs one class per galaxy. Leave it out with multi_label.")
+        return self
+
+
+TASK_OF_SETTING = {
+    "multi_label": "classification",
+    "label_smoothing": "classification",
+    "class_weights": "classification",
+    "balanced_sampling": "classification",
+    "unit_interval": "regression",
+    "loss": "regression",
+}
 
 
 class BenchSettings(ImageSettings):
@@ -360,6 +429,95 @@ class PredictSettings(Settings):
     """Where to predict."""
     precision: Precision = "32"
     """Arithmetic of the encoder."""
+
+
+class EmbedSettings(ImageSettings):
+    """How galaxies become features. What the encoder expects of images need not be given."""
+
+    image_size: int = Field(224, ge=48, le=4096)
+    """Side of the square input, in pixels; where the encoder was made for one size, that."""
+    crop_bounds: tuple[float, float] = (0.6, 0.8)
+    """The mean of these is the side of the central square that is seen, as a fraction of the image's shorter side."""
+    pca: int | None = Field(None, ge=1)
+    """Also write so many principal components, in pca_N.parquet, and what makes them, in pca_N.npz."""
+    pca_from: Path | None = None
+    """Make the principal components with this file, so that they can be compared with those of other galaxies."""
+    shard: str | None = None
+    """Embed one share of the parts, as I/N, such as 3/8. Under torchrun and srun each process takes its own."""
+    batch_size: int = Field(64, ge=1)
+    """Galaxies per step."""
+    on_bad_row: Literal["stop", "drop"] = "stop"
+    """What to do about rows that cannot be used: stop, or leave them out and list them in rejected.csv."""
+    on_bad_image: Literal["skip", "stop"] = "skip"
+    """List unreadable images in rejected.csv and go on, or stop at the first."""
+    part_size: int = Field(10_000, ge=1)
+    """Galaxies in one Parquet file; also how many are held in memory."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that read images; by default one per core, 8 at most, with a CUDA GPU, else none."""
+    device: Device = "auto"
+    """Where to embed."""
+    precision: Precision = "32"
+    """Arithmetic of the encoder."""
+
+    @model_validator(mode="after")
+    def _check_crop(self) -> "EmbedSettings":
+        _check_bounds("crop_bounds", self.crop_bounds, 0.0, 1.0)
+        if self.pca is not None and self.pca_from is not None:
+            raise ValueError("pca fits components and pca_from uses those of a file. Give one of them.")
+        return self
+
+
+class SimilarSettings(Settings):
+    """How similar galaxies are found."""
+
+    k: int = Field(20, ge=1)
+    """How many."""
+
+
+class AnomalySettings(Settings):
+    """How unusual galaxies are found."""
+
+    neighbours: int = Field(10, ge=1)
+    """Nearest galaxies whose mean distance counts."""
+    shown: int = Field(60, ge=1)
+    """Galaxies in the gallery."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the isolation forest."""
+
+
+class MapSettings(Settings):
+    """How a map of an embedding is drawn."""
+
+    neighbours: int = Field(15, ge=2)
+    """Nearest galaxies that are kept together."""
+    cells: int = Field(30, ge=2, le=200)
+    """Thumbnails along each side."""
+    side: int = Field(48, ge=8, le=512)
+    """Side of a thumbnail, in pixels."""
+    seed: int = Field(0, ge=0, lt=2**32)
+    """Seed of the layout."""
+
+
+class AcquireSettings(Settings):
+    """How galaxies are chosen that volunteers should see next."""
+
+    n: int = Field(500, ge=1)
+    """How many."""
+    question: list[Name] = []
+    """Question that counts; repeatable. By default all of the tree."""
+    pool: int = Field(5, ge=1)
+    """With embeddings, choose among so many times n of the most informative."""
+    include_labelled: bool = False
+    """Also choose galaxies that the model's catalog already had."""
+
+
+class PushSettings(Settings):
+    """How a model is shared."""
+
+    dry_run: bool = False
+    """Write the folder and send nothing."""
+    private: bool = False
+    """Make the repository visible to you alone."""
 
 
 class ExportSettings(Settings):

@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader
 
 from zoobot.config import ImageSettings
 from zoobot.errors import CatalogError, ImageError
-from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, balance
 from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset, as_it_is
 from zoobot.shared.adjustments import Adjustments, adjust
 from zoobot.shared.catalogs import load_catalog
@@ -85,14 +85,14 @@ def test_processes_share_the_galaxies(monkeypatch):
 
 
 def test_splits_are_disjoint_and_complete(catalog, tiny):
-    splits = GalaxyDataModule(catalog, get_schema("gz2"), tiny).catalogs
+    splits = GalaxyDataModule(catalog, tiny).catalogs
     ids = [galaxy for part in splits.values() for galaxy in part.id_str]
     assert sorted(ids) == sorted(catalog.id_str)
 
 
 def test_too_few_galaxies(catalog, tiny):
     with pytest.raises(CatalogError, match=r"1 galaxies, too few for the split .*: no \w+ galaxy. Give it more"):
-        GalaxyDataModule(catalog.rows(np.array([0])), get_schema("gz2"), tiny)
+        GalaxyDataModule(catalog.rows(np.array([0])), tiny)
 
 
 def test_an_unreadable_image_names_its_path(catalog, tmp_path):
@@ -100,3 +100,18 @@ def test_an_unreadable_image_names_its_path(catalog, tmp_path):
     catalog.table.loc[0, "file_loc"] = str(tmp_path / "bad.jpg")
     with pytest.raises(ImageError, match=r"bad\.jpg' is not an image"):
         GalaxyDataset(catalog, Adjustments(48))[0]
+
+
+def test_balanced_sampling_shows_classes_equally_often_and_repeats_in_other_views():
+    labels = np.eye(2, dtype=np.float32)[[0] * 95 + [1] * 5]
+    order = EpochOrder(100, seed=3, weights=labels @ balance(labels))
+    views = []
+    for epoch in range(20):
+        order.set_epoch(epoch)
+        drawn = list(order)
+        assert len(set(drawn)) == len(drawn) == 100
+        views += drawn
+    rare = sum(row >= 95 for _, row in views)
+    assert rare == pytest.approx(1000, abs=4 * np.sqrt(500))
+    order.set_epoch(0)
+    assert list(order) == views[:100]

@@ -355,8 +355,7 @@ def test_workers_do_not_change_what_is_learned(prepared, tiny, tmp_path):
 def test_views_on_the_device_are_those_of_the_cpu(prepared, tiny):
     catalog = load_catalog(prepared, get_schema("gz2"))
     of_cpu, of_device = (
-        GalaxyDataModule(catalog, get_schema("gz2"), tiny.model_copy(update={"augment_on": where}))
-        for where in ("cpu", "device")
+        GalaxyDataModule(catalog, tiny.model_copy(update={"augment_on": where})) for where in ("cpu", "device")
     )
     for loader in ("train_dataloader", "val_dataloader"):
         expected, given = (next(iter(getattr(module, loader)())) for module in (of_cpu, of_device))

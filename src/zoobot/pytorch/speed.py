@@ -28,12 +28,7 @@ from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.predictions.forward import autocast
 from zoobot.pytorch.predictions.predict_on_catalog import load_batches, predict_batch
 from zoobot.pytorch.training import losses
-from zoobot.pytorch.training.train_with_pytorch_lightning import (
-    EpochLines,
-    build_trainer,
-    quiet_lightning,
-    settings_for,
-)
+from zoobot.pytorch.training.fitting import EpochLines, build_trainer, quiet_lightning, settings_for
 from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of
 from zoobot.shared.image_sources import ImageSource, open_images
 from zoobot.shared.images import ImageArray
@@ -169,7 +164,7 @@ def _measure_loading(
         decoding = _rate((1 for _ in map(_read_copy, repeat(images), cycle(range(len(catalog))))), settings.seconds)
         yield Speed(f"{name}: read, one process", decoding)
         for workers in settings.workers:
-            module = GalaxyDataModule(catalog, tree, training.model_copy(update={"workers": workers}))
+            module = GalaxyDataModule(catalog, training.model_copy(update={"workers": workers}))
             counts = (len(batch[-1]) for batch in _endless(module.train_dataloader))
             rate = _rate(counts, settings.seconds, warm_up=5 + 3 * workers)  # workers have batches ready at the start
             yield _share(f"{name}: training batches, {workers} workers", rate, f"{name}: read, one process", decoding)
@@ -213,7 +208,7 @@ def _rate_of_training(
 ) -> float:
     """Images per second of a real training between its first batches and its last."""
     steps = max(_FEWEST_STEPS, round(settings.seconds * step / training.batch_size))
-    per_epoch = len(GalaxyDataModule(catalog, model.schema, training).train_dataloader())
+    per_epoch = len(GalaxyDataModule(catalog, training).train_dataloader())
     training = training.model_copy(update={"epochs": -(-steps // per_epoch)})
     model.settings = training
     clock = _Clock()
@@ -221,7 +216,7 @@ def _rate_of_training(
         trainer = build_trainer(training, folder)
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         callbacks[:] = [clock if isinstance(callback, EpochLines) else callback for callback in callbacks]
-        trainer.fit(model, GalaxyDataModule(catalog, model.schema, training))
+        trainer.fit(model, GalaxyDataModule(catalog, training))
     return clock.rate()
 
 

@@ -2,7 +2,7 @@
 
     weights.safetensors    the weights (model.weights.h5 in TensorFlow)
     config.json            framework, architecture, preprocessing, settings, versions, how galaxies were split
-    schema.json            the decision tree
+    schema.json            the decision tree; of a model of labels there is none, and config.json holds its task
     metrics.json           losses, baselines, the training curve
     galaxies.parquet       id_str and split of every galaxy of the training catalog
     README.md              the model card
@@ -34,16 +34,27 @@ class ModelFolder:
     """A model on disk, its weights aside.
 
     Args:
+        tree: the decision tree; None for a model that was finetuned on classes or numbers.
         config: framework, architecture, settings, versions, split.
         metrics: losses, baselines and the training curve.
         galaxies: `id_str` and `split`; empty where training did not say how galaxies were split.
     """
 
     path: Path
-    schema: Schema
+    tree: Schema | None
     config: dict[str, Any]
     metrics: dict[str, Any]
     galaxies: pd.DataFrame
+
+    @property
+    def schema(self) -> Schema:
+        """The decision tree; `ModelError` for a model of labels."""
+        if self.tree is None:
+            raise ModelError(
+                f"The model in '{self.path}' answers no decision tree: it was finetuned on "
+                f"{', '.join(self.config['task']['columns'])}. 'zoobot predict' and 'zoobot embed' take it alone."
+            )
+        return self.tree
 
     @property
     def reading(self) -> ImageSettings:
@@ -73,13 +84,22 @@ class ModelFolder:
 
 
 def write_model_folder(
-    path: Path, schema: Schema, config: Mapping[str, Any], metrics: Mapping[str, Any], galaxies: pd.DataFrame
+    path: Path, tree: Schema | None, config: Mapping[str, Any], metrics: Mapping[str, Any], galaxies: pd.DataFrame
 ) -> None:
     """Write everything but the weights into an existing folder."""
-    for name, content in {"config.json": config, "schema.json": schema.to_dict(), "metrics.json": metrics}.items():
+    contents = {"config.json": config, "metrics.json": metrics}
+    if tree is not None:
+        contents["schema.json"] = tree.to_dict()
+    for name, content in contents.items():
         write_atomically(path / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
     galaxies.to_parquet(path / "galaxies.parquet", index=False)
-    write_atomically(path / "README.md", _model_card(schema, config, metrics))
+    card = _label_model_card(config, metrics) if tree is None else _model_card(tree, config, metrics)
+    write_atomically(path / "README.md", card)
+
+
+def is_model_folder(path: object) -> bool:
+    """Whether something is the path of a model folder."""
+    return isinstance(path, str | Path) and (Path(path) / "config.json").is_file()
 
 
 def read_model_folder(folder: str | Path) -> ModelFolder:
@@ -93,22 +113,52 @@ def read_model_folder(folder: str | Path) -> ModelFolder:
         hint = f" Did you mean '{inside}'?" if (inside / "config.json").is_file() else ""
         raise ModelError(f"'{folder}' is no model folder: it has no config.json.{hint}")
     try:
-        config, tree, metrics = (
-            json.loads((path / name).read_text()) for name in ("config.json", "schema.json", "metrics.json")
-        )
+        config, metrics = (json.loads((path / name).read_text()) for name in ("config.json", "metrics.json"))
+        tree = None if "task" in config else json.loads((path / "schema.json").read_text())
         galaxies = pd.read_parquet(path / "galaxies.parquet")
     except (OSError, ValueError) as error:
         raise ModelError(f"The model folder '{folder}' is damaged: {error}") from error
     lacking = [key for key in _CONFIG if key not in config] + [key for key in _METRICS if key not in metrics]
     if lacking:
         raise ModelError(f"The model folder '{folder}' is damaged: its JSON files lack {', '.join(lacking)}.")
-    return ModelFolder(path, Schema.from_dict(tree), config, metrics, galaxies)
+    return ModelFolder(path, None if tree is None else Schema.from_dict(tree), config, metrics, galaxies)
 
 
 def file_checksum(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _label_model_card(config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    settings, versions, task = config["settings"], config["versions"], config["task"]
+    counts = ", ".join(f"{count:,} {split}" for split, count in config["split"]["galaxies"].items())
+    color = "RGB" if settings["color"] else "greyscale"
+    scores = "\n".join(
+        f"- {split}, {name.replace('_', ' ')}: {value:.3f}"
+        for split, scores in metrics.get("scores", {}).items()
+        for name, value in scores.items()
+        if isinstance(value, float)
+    )
+    learned = ", ".join(task["columns"])
+    classes = f": {', '.join(task['classes'])}" if task["classes"] else ""
+    return f"""# A model of {learned}
+
+Given an image of a galaxy, it predicts {learned} ({task["kind"]}{classes}).
+
+- Encoder: {config["architecture"]}, input {settings["image_size"]} x {settings["image_size"]} pixels, {color}
+- Started from: {config["started_from"]}
+- Galaxies: {counts or "not recorded"}
+- Best epoch: {metrics["best_epoch"]}, validation loss {metrics["validation_loss"]:.3f}
+- Made with zoobot {versions["zoobot"]}, {config["framework"]}, Python {versions["python"]}
+
+Predict with `zoobot predict MODEL CATALOG --output PREDICTIONS`. The predictions hold for images like those of the
+training catalog: the same survey, scale and processing.
+
+## Scores
+
+{scores or "- none"}
+"""
 
 
 def _model_card(schema: Schema, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 A framework reads its models from the folders, and makes samples of concentrations of batches of galaxies.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,7 @@ class PredictedCatalog:
         rejected: rows and images that were left out.
         n_missing: parts that other shares have yet to make.
         in_words: the answers for a few galaxies.
+        done: what was done.
     """
 
     folder: Path
@@ -50,10 +51,11 @@ class PredictedCatalog:
     rejected: pd.DataFrame
     n_missing: int = 0
     in_words: str = ""
+    done: str = "Predicted"
 
     def __str__(self) -> str:
         lines = [*([self.in_words, ""] if self.in_words else [])]
-        lines.append(f"Predicted {self.n_predicted:,} galaxies: {self.folder}")
+        lines.append(f"{self.done} {self.n_predicted:,} galaxies: {self.folder}")
         if len(self.rejected):
             lines.append(
                 f"Left out, with the reason of each, in {self.folder / 'rejected.csv'}: {len(self.rejected):,}"
@@ -82,7 +84,9 @@ def predict_with(
     data = find_galaxies(catalog)
     galaxies = load_catalog(data, None, CatalogSettings(on_bad_row=settings.on_bad_row), lean=True)
     refuse_other_channels(galaxies, models[0])
-    _refuse_columns_that_cannot_travel(galaxies, models[0])
+    label_cols = models[0].schema.label_cols
+    written = [f"{label}_{kind}" for label in label_cols for kind in ("concentration", "fraction")]
+    refuse_columns_that_cannot_travel(galaxies, written)
     description = _describe(models)
     inputs = {"model": description["weights_sha256"], "catalog": galaxies.checksum()}
     may_differ = frozenset({"on_bad_image", "on_bad_row", "shard", "slurm_script"})
@@ -191,11 +195,9 @@ def _describe(models: Sequence[ModelFolder]) -> dict[str, Any]:
     return {**descriptions[0], "weights_sha256": "+".join(checksums), "others": descriptions[1:]}
 
 
-def _refuse_columns_that_cannot_travel(galaxies: Catalog, model: ModelFolder) -> None:
-    written = {SPLIT_COLUMN} | {
-        f"{label}_{kind}" for label in model.schema.label_cols for kind in ("concentration", "fraction")
-    }
-    clashing = [column for column in galaxies.columns if column in written]
+def refuse_columns_that_cannot_travel(galaxies: Catalog, written: Collection[str]) -> None:
+    """Raise `CatalogError` where a catalog has columns that are to be `written`, or that Parquet cannot hold."""
+    clashing = [column for column in galaxies.columns if column in {SPLIT_COLUMN, *written}]
     if clashing:
         raise CatalogError(
             f"The catalog {galaxies.source} already has columns that predictions write, such as '{clashing[0]}'. "

@@ -26,7 +26,7 @@ from zoobot.shared.schemas import Schema
 
 SPLIT_COLUMN = "model_split"
 """Where the model had each galaxy: train, validation, test, or blank for a galaxy that was not in its catalog."""
-_METADATA_KEY = b"zoobot"
+METADATA_KEY = b"zoobot"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def write_part(
         table = table.append_column(f"{label}_concentration", lists)
         table = table.append_column(f"{label}_fraction", pa.array(fractions[:, position]))
     record = {"schema": schema.to_dict(), "model": dict(model), "rejected": list(rejected)}
-    metadata = {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(record).encode()}
+    metadata = {**(table.schema.metadata or {}), METADATA_KEY: json.dumps(record).encode()}
     buffer = BytesIO()
     pq.write_table(table.replace_schema_metadata(metadata), buffer)
     write_atomically(path, buffer.getvalue())
@@ -139,6 +139,8 @@ def _open_parts(
     records = [_read_record(part) for part in parts]
     if any(record[key] != records[0][key] for record in records for key in ("schema", "model")):
         raise PredictionError(f"'{folder}' mixes predictions of several models. Keep one model's in one folder.")
+    if records[0]["schema"] is None:
+        raise PredictionError(f"'{folder}' holds embeddings or labels, not predictions of votes.")
     schema = Schema.from_dict(records[0]["schema"])
     with_galaxies = [part for part in parts if pq.read_metadata(part).num_rows]
     if not with_galaxies:
@@ -171,15 +173,15 @@ def write_csv(folder: Path) -> Path:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    with _named_if_damaged(path):
-        record = json.loads(pq.read_schema(path).metadata[_METADATA_KEY])
+    with named_if_damaged(path):
+        record = json.loads(pq.read_schema(path).metadata[METADATA_KEY])
         return {key: record[key] for key in ("schema", "model", "rejected")}
 
 
 def _read_part(path: Path, schema: Schema) -> tuple[pa.Table, npt.NDArray[np.float32]]:
     """The part without its concentrations, and these as `(galaxy, answer, sample)`."""
     names = [f"{label}_concentration" for label in schema.label_cols]
-    with _named_if_damaged(path):
+    with named_if_damaged(path):
         table = pq.read_table(path)
         columns = [table.column(name).combine_chunks().flatten().to_numpy() for name in names]
         concentrations = np.stack([column.reshape(len(table), -1 if len(table) else 1) for column in columns], axis=1)
@@ -187,7 +189,8 @@ def _read_part(path: Path, schema: Schema) -> tuple[pa.Table, npt.NDArray[np.flo
 
 
 @contextmanager
-def _named_if_damaged(path: Path) -> Iterator[None]:
+def named_if_damaged(path: Path) -> Iterator[None]:
+    """Errors of reading a part become one that names it."""
     try:
         yield
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:

@@ -1,17 +1,20 @@
 """Galaxies for Lightning: training, validation and test loaders from one catalog or prepared folder."""
 
+from typing import Any
+
 import lightning as L
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zoobot.config import TrainSettings
+from zoobot.config import LearnSettings
 from zoobot.errors import CatalogError
 from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset, as_it_is
 from zoobot.pytorch.datasets.views_on_device import warp_on_device
 from zoobot.pytorch.devices import count_workers, find_device
 from zoobot.shared.catalogs import SPLITS, Catalog, split_by_galaxy
-from zoobot.shared.schemas import Schema
 
 GalaxyLoader = DataLoader[tuple[Tensor, ...]]
 
@@ -20,21 +23,33 @@ class GalaxyDataModule(L.LightningDataModule):
     """Reads the images of a catalog, from their files or prepared, and splits its galaxies.
 
     Args:
-        catalog: galaxies with votes for the answers of `schema`.
+        catalog: galaxies, with votes unless there are `labels`.
         settings: split, seed, adjustments, batch size and workers.
+        labels: `(galaxy, output)` to learn in the place of votes.
+        split: `(galaxy,)`, `train`, `validation` or `test`; by default it follows from each `id_str` and the seed.
+        balanced: show the galaxies of each class equally often in training; `labels` are then one-hot.
 
     Raises:
         CatalogError: too few galaxies, so that a split would have none.
     """
 
-    def __init__(self, catalog: Catalog, schema: Schema, settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        settings: LearnSettings,
+        labels: npt.NDArray[Any] | None = None,
+        split: npt.NDArray[Any] | None = None,
+        balanced: bool = False,
+    ) -> None:
         super().__init__()
-        self.schema = schema
-        self.settings = settings
+        self.settings, self.balanced = settings, balanced
         self.first_epoch = 0
         """Where a run that goes on begins."""
-        split = split_by_galaxy(catalog.id_str, settings.split, settings.seed)
+        if split is None:
+            split = split_by_galaxy(catalog.id_str, settings.split, settings.seed)
+        labels = catalog.votes if labels is None else labels
         self.catalogs = {name: catalog.rows(split == name) for name in SPLITS}
+        self.labels = {name: labels[split == name] for name in SPLITS}
         self.galaxies = pd.DataFrame({"id_str": catalog.id_str, "split": split.astype(object)})
         for name, fraction in zip(SPLITS, settings.split, strict=True):
             if fraction > 0 and not len(self.catalogs[name]):
@@ -45,11 +60,17 @@ class GalaxyDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> GalaxyLoader:
         dataset = self._dataset("train")
-        order = EpochOrder(len(dataset), self.settings.seed, self.first_epoch)
+        labels = self.labels["train"]
+        weights = labels @ balance(labels) if self.balanced else None
+        order = EpochOrder(len(dataset), self.settings.seed, self.first_epoch, weights)
         return self._loader(dataset, batch_sampler=EvenBatches(order, self.settings.batch_size))
 
     def val_dataloader(self) -> GalaxyLoader:
         return self._loader(self._dataset("validation"), batch_size=self.settings.batch_size)
+
+    def train_view_dataloader(self) -> GalaxyLoader:
+        """The training galaxies in their order, each in its central view."""
+        return self._loader(self._dataset("train"), batch_size=self.settings.batch_size)
 
     def test_dataloader(self) -> GalaxyLoader:
         return self._loader(self._dataset("test"), batch_size=self.settings.batch_size)
@@ -61,6 +82,7 @@ class GalaxyDataModule(L.LightningDataModule):
             settings.adjustments,
             settings.reading,
             settings.seed,
+            self.labels[split],
             whole_images=settings.augment_on == "device",
         )
 
@@ -81,3 +103,14 @@ class GalaxyDataModule(L.LightningDataModule):
             pin_memory=find_device(self.settings.device).type == "cuda",
             **batching,  # type: ignore[arg-type]
         )
+
+
+def balance(labels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Weights `(class,)` that make classes count the same, and galaxies 1 on average.
+
+    Args:
+        labels: `(galaxy, class)`, the share of each galaxy that is of the class.
+    """
+    counts = labels.sum(axis=0)
+    weights: npt.NDArray[np.float64] = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1e-9))
+    return weights

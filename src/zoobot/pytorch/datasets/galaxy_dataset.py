@@ -1,12 +1,13 @@
-"""Galaxies as PyTorch datasets that give whole batches: images read, adjusted and with their votes.
+"""Galaxies as PyTorch datasets that give whole batches: images read, adjusted and with their votes or other labels.
 
 A `DataLoader` asks for a batch at once (`__getitems__`) and must leave it as it is: `collate_fn=as_it_is`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,18 +28,19 @@ Batch = TypeVar("Batch")
 
 
 class GalaxyDataset(Dataset[tuple[Tensor, ...]]):
-    """Images and votes of a catalog.
+    """Images and labels of a catalog: votes, classes or numbers.
 
     `dataset[row]` is the central view; `dataset[epoch, row]` the random view that follows from the seed, the epoch and
-    the galaxy's `id_str`. Each is `(image, votes)`: uint8 `(channel, height, width)` and float32 `(answer,)`. A batch
+    the galaxy's `id_str`. Each is `(image, labels)`: uint8 `(channel, height, width)` and float32 `(answer,)`. A batch
     has a dimension more, the first.
 
     Args:
-        catalog: with votes; its images are read from their files, or from its prepared folder.
+        catalog: its images are read from their files, or from its prepared folder.
         adjustments: how images are cut and resampled.
         reading: how files become pixels.
         seed: of the random views.
-        whole_images: give `(image, matrix, votes)` instead, with images not yet cut; see `views_on_device`.
+        labels: `(galaxy, answer)`; by default the votes.
+        whole_images: give `(image, matrix, labels)` instead, with images not yet cut; see `views_on_device`.
 
     Raises:
         ImageError, ShardError: an image cannot be read.
@@ -50,10 +52,11 @@ class GalaxyDataset(Dataset[tuple[Tensor, ...]]):
         adjustments: Adjustments,
         reading: ImageSettings | None = None,
         seed: int = 0,
+        labels: npt.NDArray[Any] | None = None,
         whole_images: bool = False,
     ) -> None:
         self.images = open_images(catalog, reading or ImageSettings())
-        self._votes = torch.as_tensor(catalog.votes, dtype=torch.float32)
+        self._labels = torch.as_tensor(catalog.votes if labels is None else labels, dtype=torch.float32)
         self._galaxies = np.array([galaxy_hash(galaxy, seed) for galaxy in catalog.id_str], np.uint64)
         self.adjustments = adjustments
         self.seed = seed
@@ -70,8 +73,8 @@ class GalaxyDataset(Dataset[tuple[Tensor, ...]]):
         rows, keys = self._find(views)
         if self.whole_images:
             squares, matrices = read_squares(self.images, rows, self.adjustments, keys)
-            return to_channel_first(squares), torch.from_numpy(matrices), self._votes[rows]
-        return to_channel_first(render(self.images, rows, self.adjustments, keys)), self._votes[rows]
+            return to_channel_first(squares), torch.from_numpy(matrices), self._labels[rows]
+        return to_channel_first(render(self.images, rows, self.adjustments, keys)), self._labels[rows]
 
     def _find(self, views: Sequence[int | RandomView]) -> tuple[list[int], list[Key] | None]:
         rows = [view[1] if isinstance(view, tuple) else view for view in views]
@@ -141,12 +144,15 @@ class ImageDataset(Dataset[ImageBatch]):
 class EpochOrder(Sampler[RandomView]):
     """Every galaxy once per epoch, in an order that follows from the seed and the epoch.
 
-    With several processes each takes its share; the shares are of one length. A run that goes on begins with
-    `first_epoch`: Lightning asks for the first batches before it sets the epoch.
+    With `weights` `(galaxy,)`, as many are drawn, each as often as its weight says on average; a galaxy that comes
+    again in an epoch comes in another view. With several processes each takes its share; the shares are of one length.
+    A run that goes on begins with `first_epoch`: Lightning asks for the first batches before it sets the epoch.
     """
 
-    def __init__(self, n_galaxies: int, seed: int, first_epoch: int = 0) -> None:
-        self.n_galaxies, self.seed = n_galaxies, seed
+    def __init__(
+        self, n_galaxies: int, seed: int, first_epoch: int = 0, weights: npt.NDArray[np.float64] | None = None
+    ) -> None:
+        self.n_galaxies, self.seed, self.weights = n_galaxies, seed, weights
         self._epoch = first_epoch
 
     def set_epoch(self, epoch: int) -> None:
@@ -157,11 +163,18 @@ class EpochOrder(Sampler[RandomView]):
         return -(-self.n_galaxies // _rank_and_world_size()[1])
 
     def __iter__(self) -> Iterator[RandomView]:
-        return ((self._epoch, row) for row in self.rows().tolist())
+        seen: Counter[int] = Counter()
+        for row in self.rows().tolist():
+            yield self._epoch + (seen[row] << 32), row
+            seen[row] += self.weights is not None
 
     def rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """This process's share of the epoch, in order."""
-        order = np.random.default_rng((self.seed, self._epoch)).permutation(self.n_galaxies)
+        rng = np.random.default_rng((self.seed, self._epoch))
+        if self.weights is None:
+            order = rng.permutation(self.n_galaxies)
+        else:
+            order = rng.choice(self.n_galaxies, self.n_galaxies, p=self.weights / self.weights.sum())
         rank, world_size = _rank_and_world_size()
         share: np.ndarray[tuple[int], np.dtype[np.int64]] = np.resize(order, len(self) * world_size)[rank::world_size]
         return share

@@ -1,18 +1,18 @@
 """The model: encoder -> dropout -> linear -> concentrations, one per answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
 import numpy as np
 import numpy.typing as npt
-import timm
 import torch
 from timm.optim import param_groups_weight_decay  # type: ignore[attr-defined]
 from torch import Tensor, nn
 
 from zoobot.config import TrainSettings
-from zoobot.errors import ModelError, did_you_mean
+from zoobot.errors import ModelError
+from zoobot.pytorch.estimators.recipes import Recipe, recipe_of
 from zoobot.pytorch.training import losses
 from zoobot.shared.schemas import Schema
 
@@ -57,6 +57,7 @@ class ZoobotTree(L.LightningModule):
             features `(galaxy, feature)`.
         channels: of the images; by default 3 with `settings.color`, else 1.
         bands: their names, where each band has a file of its own.
+        recipe: how to build `encoder` again, where that is known; a model folder then needs no help to load.
 
     Raises:
         ModelError: unknown architecture, or an encoder whose output is not `(galaxy, feature)`.
@@ -69,14 +70,17 @@ class ZoobotTree(L.LightningModule):
         encoder: nn.Module | None = None,
         channels: int | None = None,
         bands: Sequence[str] = (),
+        recipe: Recipe | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema
         self.settings = settings or TrainSettings()
         self.channels = channels or (3 if self.settings.color else 1)
         self.bands = list(bands)
-        self.has_own_encoder = encoder is not None
-        self.encoder = build_encoder(self.settings, self.channels) if encoder is None else encoder
+        if encoder is None:
+            recipe = recipe or recipe_of(self.settings, self.channels)
+            encoder = recipe.build()
+        self.encoder, self.recipe = encoder, recipe
         self.head = DirichletHead(
             count_features(self.encoder, self.settings.image_size, self.channels),
             len(schema.answers),
@@ -134,21 +138,6 @@ def normalise(images: Tensor) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
-def build_encoder(settings: TrainSettings, channels: int) -> nn.Module:
-    """A timm model without classifier and with untrained weights; `ModelError` for an unknown name."""
-    name = settings.architecture
-    if not timm.is_model(name):
-        raise ModelError(
-            f"timm has no architecture '{name}'.{did_you_mean(name, timm.list_models())} "
-            "'python -c \"import timm; print(timm.list_models())\"' lists the names."
-        )
-    options: Mapping[str, Any] = {}
-    if timm.get_pretrained_cfg_value(name, "fixed_input_size"):  # transformers are built for one image size
-        options = {"img_size": settings.image_size}
-    encoder: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=0, **options)
-    return encoder.to(memory_format=torch.channels_last)  # 1.1 to 1.6 times faster: benchmarks/memory_format.py
-
-
 def count_features(encoder: nn.Module, size: int, channels: int) -> int:
     """Length of the encoder's feature vector, found by passing one blank image through it."""
     was_training = encoder.training
@@ -156,7 +145,7 @@ def count_features(encoder: nn.Module, size: int, channels: int) -> int:
     try:
         with torch.no_grad():
             features = encoder(torch.zeros(1, channels, size, size))
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # timm asserts the sizes of transformers
         raise ModelError(
             f"The encoder cannot take images of {channels} x {size} x {size} (channel, height, width): {error}"
         ) from error

@@ -22,6 +22,7 @@ from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
 from zoobot.pytorch.estimators.onnx_model import OnnxEncoder, find_encoder
 from zoobot.pytorch.predictions.forward import forecast
+from zoobot.pytorch.predictions.predict_labels import predict_labels
 from zoobot.shared.catalogs import Catalog
 from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import WEIGHTS, ModelFolder, read_model_folder
@@ -54,7 +55,8 @@ def predict(
     """Predict how volunteers would answer, for every galaxy. Called again, it goes on where it stopped.
 
     Args:
-        model: a model folder, such as `RUN/model`, or several of one schema: their samples stand side by side.
+        model: a model folder, such as `RUN/model`, or several of one schema: their samples stand side by side. One that
+            was finetuned on labels writes those; see `predict_labels`.
         catalog: a table with `id_str` and `file_loc`, a folder of prepared images, a folder of images, a pattern such
             as `"images/*.jpg"`, or one image. Every column of a table travels into the predictions.
         output: a folder, which gets `part-*.parquet` and `rejected.csv`; see `zoobot.shared.predictions`.
@@ -70,6 +72,10 @@ def predict(
     settings = settings or PredictSettings()
     folders = [model] if isinstance(model, str | Path) else list(model)
     described = [read_model_folder(folder) for folder in folders]
+    if len(folders) == 1 and described[0].tree is None:
+        if loaded is not None:
+            raise SettingError("Give a model of labels to predict_labels(..., loaded=...).")
+        return predict_labels(folders[0], catalog, output, settings)
     models = [load_model(folder) for folder in folders] if loaded is None else [_copy_of(loaded, described[0])]
 
     def forecast_parts(galaxies: Catalog, parts: Sequence[range]) -> Iterator[MadeBatch]:

@@ -7,44 +7,30 @@ loss is the one that is kept and returned.
 """
 
 import logging
-import os
-import signal
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import pandas as pd
-import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from rich.progress import Progress
 from torch import nn
 
-from zoobot.config import ImageSettings, TrainSettings
-from zoobot.errors import ImageError, ModelError, OutputError, SettingError
+from zoobot.config import TrainSettings
+from zoobot.errors import SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
-from zoobot.pytorch.devices import count_cores, explain_out_of_memory, find_device
+from zoobot.pytorch.devices import find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model, save_model
-from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of
+from zoobot.pytorch.training.fitting import announce, fit, settings_for, with_readable_images
+from zoobot.shared.catalogs import load_catalog, load_schema_of
 from zoobot.shared.dirichlet import ConstantBaseline
-from zoobot.shared.image_sources import find_unreadable, open_images, refuse_other_reading
+from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import read_model_folder
-from zoobot.shared.run_folders import logged_to, open_run, write_atomically
+from zoobot.shared.run_folders import logged_to, open_run
 from zoobot.shared.schemas import Schema
 from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines, galaxy_losses
 
 logger = logging.getLogger(__name__)
-
-VALIDATION_LOSS = "validation/loss"
 
 
 @dataclass(frozen=True)
@@ -121,97 +107,29 @@ def train(
     with logged_to(run / "log.txt"):
         if isinstance(catalog, L.LightningDataModule):
             return _fit(model, catalog, run)
-        datamodule = GalaxyDataModule(_with_readable_images(galaxies, settings, run), tree, settings)
-        _announce(datamodule)
+        datamodule = GalaxyDataModule(with_readable_images(galaxies, settings, run), settings)
+        announce(datamodule)
         return _fit(model, datamodule, run)
 
 
-def settings_for(galaxies: Catalog, settings: TrainSettings) -> TrainSettings:
-    """The settings, with the reading of prepared images where nothing else is asked for."""
-    if galaxies.prepared is None:
-        if settings.augment_on == "device":
-            raise SettingError("--augment-on device needs prepared images ('zoobot prepare'), all of one size.")
-        return settings
-    info = galaxies.prepared.info
-    if info.image_size is None and settings.augment_on == "device":
-        raise SettingError("--augment-on device needs images of one size. Prepare them with --pixels raw.")
-    there = info.image_settings
-    asked = {name: getattr(settings, name) for name in ImageSettings.model_fields}
-    defaults = ImageSettings()
-    given = {name: value for name, value in asked.items() if value != getattr(defaults, name)}
-    refuse_other_reading(there.model_copy(update=given), there, galaxies.source)
-    reading_size = settings.adjustments.reading_size
-    if info.image_size is not None and info.image_size < reading_size:
-        logger.warning(
-            "The prepared images have %d pixels, and this model would see detail of %d: for sharper views, prepare "
-            "them with --image-size %d.",
-            info.image_size,
-            reading_size,
-            reading_size,
-        )
-    return settings.model_copy(update={name: getattr(there, name) for name in ImageSettings.model_fields})
-
-
 def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> TrainedModel:
-    last = run / "checkpoints" / "last.ckpt"
-    first_epoch = _find_first_epoch(last)
-    if first_epoch:
-        logger.info("Going on after epoch %d.", first_epoch)
     baselines: dict[str, ConstantBaseline] = {}
     if isinstance(datamodule, GalaxyDataModule):
-        datamodule.first_epoch = first_epoch
-        baselines = fit_baselines(datamodule.catalogs["train"].votes, model.schema)
+        baselines = fit_baselines(datamodule.labels["train"], model.schema)
         model.head.start_from(baselines[FREE_BASELINE].concentrations)
-    with quiet_lightning(), explain_out_of_memory(model.settings.batch_size):
-        trainer = build_trainer(model.settings, run)
-        try:
-            trainer.fit(model, datamodule, ckpt_path=str(last) if first_epoch else None, weights_only=True)
-        except SIGTERMException:
-            raise
-        except SystemExit as stop:  # Lightning's answer to Ctrl-C, after which it no longer listens to another
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise KeyboardInterrupt from stop
-    trainer.strategy.barrier()
-    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
-    model.load_state_dict(checkpoint["state_dict"])
-    model.cpu().eval()
-    history = _read_history(run)
-    best_epoch = int(checkpoint["epoch"]) + 1
-    validation_loss = dict(zip(history["epoch"], history[VALIDATION_LOSS], strict=True))[best_epoch]
-    if validation_loss is None:
-        raise ModelError(
-            f"Training in '{run}' diverged: the validation loss is not a number. Start again in another folder with a "
-            "lower --learning-rate, or with --precision 32."
-        )
+    fitted = fit(model, datamodule, run, model.settings)
     metrics = {
-        "best_epoch": best_epoch,
-        "validation_loss": validation_loss,
-        "validation_loss_of_baselines": _validation_losses(baselines, datamodule),
+        **fitted.to_dict(),
+        "validation_loss_of_baselines": _validation_losses(baselines, datamodule, model.schema),
         "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
-        "history": history,
     }
     galaxies = pd.DataFrame({"id_str": [], "split": []}, dtype=object)
     if isinstance(datamodule, GalaxyDataModule):
         galaxies = datamodule.galaxies
-    if trainer.is_global_zero:
+    if fitted.is_first_process:
         save_model(model, run / "model", metrics=metrics, galaxies=galaxies)
-    trainer.strategy.barrier()
+    fitted.wait()
     return TrainedModel(model, run / "model", metrics)
-
-
-def _find_first_epoch(last: Path) -> int:
-    """The epoch at which the run goes on: 0 for a new one."""
-    if not last.is_file():
-        return 0
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    # Lightning would forget the best epoch of a run that was moved, and overwrite it with a worse one
-    for name, state in checkpoint["callbacks"].items():
-        if name.startswith("ModelCheckpoint") and Path(state["dirpath"]).resolve() != last.parent.resolve():
-            raise OutputError(
-                f"The run in '{last.parents[1]}' was begun in '{Path(state['dirpath']).parent}'. Move it back there to "
-                "go on with it, or start again in another folder."
-            )
-    return int(checkpoint["epoch"]) + 1
 
 
 def _refuse_no_validation(datamodule: L.LightningDataModule) -> None:
@@ -222,154 +140,13 @@ def _refuse_no_validation(datamodule: L.LightningDataModule) -> None:
         )
 
 
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its final name, then renames it.
-
-    Lightning's own goes through the system's temporary folder: from another disk, a kill can leave half a file.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.partial")
-        torch.save(checkpoint, temporary)
-        os.replace(temporary, target)
-
-
-def build_trainer(settings: TrainSettings, run: Path) -> L.Trainer:
-    show_bars = sys.stderr.isatty()
-    callbacks: list[Callback] = [
-        _checkpoint(run, "best", monitor=VALIDATION_LOSS),
-        _checkpoint(run, "last"),
-        EpochLines(),
-    ]
-    if settings.patience is not None:
-        callbacks.append(EarlyStopping(VALIDATION_LOSS, patience=settings.patience))
-    if show_bars:
-        callbacks.append(TQDMProgressBar())
-    return L.Trainer(
-        default_root_dir=run,
-        accelerator=settings.device,
-        devices=settings.devices,
-        precision=settings.precision,
-        max_epochs=settings.epochs,
-        gradient_clip_val=settings.gradient_clip,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpoints()],
-        logger=CSVLogger(run, name="logs"),
-        log_every_n_steps=1,
-        use_distributed_sampler=False,  # EpochOrder shares out the galaxies
-        enable_model_summary=False,
-        enable_progress_bar=show_bars,
-    )
-
-
-def _checkpoint(run: Path, name: str, monitor: str | None = None) -> ModelCheckpoint:
-    """Keep one full checkpoint under one name: that of the best epoch, or without `monitor` of the last."""
-    return ModelCheckpoint(run / "checkpoints", filename=name, monitor=monitor, enable_version_counter=False)
-
-
-class EpochLines(Callback):
-    """One line for each epoch in the log."""
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
-        metrics = trainer.callback_metrics
-        logger.info(
-            "Epoch %d of %s: training loss %.3f, validation loss %.3f",
-            trainer.current_epoch + 1,
-            trainer.max_epochs,
-            metrics["train/loss"],
-            metrics[VALIDATION_LOSS],
-        )
-
-
-def _with_readable_images(catalog: Catalog, settings: TrainSettings, run: Path) -> Catalog:
-    """Read every image file once; stop at those that cannot be read, or leave them out. Prepared images were read.
-
-    `rejected.csv` lists them, and the rows of the catalog that were left out.
-    """
-    unreadable: dict[int, str] = {}
-    if catalog.prepared is None:
-        with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
-            task = progress.add_task("Checking images", total=len(catalog))
-            source = open_images(catalog, settings.reading)
-            unreadable = find_unreadable(source, count_cores(), lambda: progress.advance(task))
-    rows = list(unreadable)
-    images = catalog.table.loc[rows, ["id_str", catalog.file_columns[0]]].assign(reason=list(unreadable.values()))
-    record = run / "rejected.csv"
-    listed = catalog.list_rejected(images.itertuples(index=False)).to_csv(index=False)
-    if _find_first_epoch(run / "checkpoints" / "last.ckpt") and record.read_text() != listed:
-        raise OutputError(
-            f"Other images can be read now than when the run in '{run}' was begun ('{record}' lists those that could "
-            "not). Restore them to go on with it, or start again in another folder."
-        )
-    write_atomically(record, listed)
-    if not rows:
-        return catalog
-    count = f"{len(rows):,} of {len(catalog):,} images cannot be read"
-    reasons = "\n".join(f"- {reason}" for reason in unreadable.values())
-    if settings.on_bad_image == "stop" or len(rows) == len(catalog):
-        raise ImageError(
-            f"{count}:\n{reasons}\n"
-            "Mend or remove them, or leave their galaxies out with --on-bad-image drop. A relative file_loc is "
-            f"relative to the folder '{catalog.folder}'. The list is also in '{record}'."
-        )
-    logger.warning("%s; their galaxies are left out:\n%s", count, reasons)
-    return catalog.rows(np.setdiff1d(np.arange(len(catalog)), rows))
-
-
-def _announce(datamodule: GalaxyDataModule) -> None:
-    settings = datamodule.settings
-    counts = ", ".join(f"{len(part):,} {name}" for name, part in datamodule.catalogs.items())
-    logger.info("Galaxies: %s (split %s, seed %s).", counts, settings.split, settings.seed)
-    reading = settings.record_reading()
-    others = settings.model_dump(exclude={"preset", *ImageSettings.model_fields})
-    described = ", ".join(f"{name} {value}" for name, value in {**others, **reading}.items())
-    logger.info("Settings (preset %s where not given): %s.", settings.preset, described)
-
-
-def _validation_losses(baselines: dict[str, ConstantBaseline], datamodule: L.LightningDataModule) -> dict[str, float]:
+def _validation_losses(
+    baselines: dict[str, ConstantBaseline], datamodule: L.LightningDataModule, schema: Schema
+) -> dict[str, float]:
     if not isinstance(datamodule, GalaxyDataModule):
         return {}
-    validation = datamodule.catalogs["validation"]
+    votes = datamodule.labels["validation"]
     return {
-        name: float(galaxy_losses(validation.votes, baseline.concentrations[None], datamodule.schema).mean())
+        name: float(galaxy_losses(votes, baseline.concentrations[None], schema).mean())
         for name, baseline in baselines.items()
     }
-
-
-def _read_history(run: Path) -> dict[str, list[Any]]:
-    """The training curve, one value per epoch, from the CSV logs of this run and of those that it continues.
-
-    None where there is no finite number.
-    """
-    logs = sorted((run / "logs").glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
-    lines = pd.concat([pd.read_csv(log) for log in logs if log.stat().st_size])
-    columns = ["train/loss", VALIDATION_LOSS]
-    by_epoch = lines.reindex(columns=["epoch", *columns]).groupby("epoch")[columns].last()
-    finite = by_epoch.astype(object).where(np.isfinite(by_epoch), None)
-    return {"epoch": (by_epoch.index + 1).tolist()} | {name: finite[name].tolist() for name in columns}
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's advice from the user's terminal: it is about settings that zoobot has chosen."""
-    levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
-    try:
-        for name in levels:
-            logging.getLogger(name).setLevel(logging.WARNING)
-        with warnings.catch_warnings():
-            # reading images in the main process is chosen on a CPU, where workers would only compete with the model
-            warnings.filterwarnings("ignore", ".*does not have many workers.*")
-            # --device cpu is a choice
-            warnings.filterwarnings("ignore", ".*GPU available but not used.*")
-            # Lightning 2.6 calls what torch 2.10 and later deprecate
-            warnings.filterwarnings("ignore", ".*LeafSpec.*")
-            # going on with a run is meant to find its checkpoints
-            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

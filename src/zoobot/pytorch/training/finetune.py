@@ -1,0 +1,229 @@
+"""Finetuning: a pretrained encoder with a new head, for classes, numbers or another decision tree.
+
+    model = FinetuneableZoobotClassifier(num_classes=2, name="hf_hub:mwalmsley/zoobot-encoder-convnext_nano")
+    trainer = get_trainer("RUN")
+    trainer.fit(model, datamodule)
+
+Batches are `(images, labels)`. Images are uint8 or float in 0-1, `(galaxy, channel, height, width)`. `zoobot finetune`
+does all of it for a catalog; see `finetune_on_catalog`.
+
+Only the head and the last `n_blocks` blocks of the encoder learn. The others are frozen: no step, no batch-norm
+statistic and no stochastic depth changes what they do.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zoobot.errors import CatalogError, SettingError
+from zoobot.pytorch.estimators.define_model import DirichletHead
+from zoobot.pytorch.estimators.encoders import PretrainedEncoder
+from zoobot.pytorch.estimators.label_model import LabelHead, to_predictions
+from zoobot.pytorch.training import losses
+from zoobot.pytorch.training.finetuneable import Finetuneable
+from zoobot.pytorch.training.fitting import VALIDATION_LOSS
+from zoobot.shared.label_columns import LabelTask
+from zoobot.shared.schemas import Schema
+
+
+class FinetuneableZoobotClassifier(Finetuneable):
+    """Learns classes.
+
+    Args:
+        num_classes: labels are 0 to `num_classes - 1` `(galaxy,)`, or shares of each class `(galaxy, class)`.
+        label_smoothing: share of each label that is spread over all classes.
+        class_weights: `(class,)`, how much a galaxy of each class counts.
+        multi_label: each class is a yes or no of its own; labels are `(galaxy, class)`, 0 to 1.
+        name, encoder, zoobot_checkpoint_loc, arguments: see `Finetuneable`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+        multi_label: bool = False,
+        *,
+        name: str | None = None,
+        encoder: nn.Module | PretrainedEncoder | None = None,
+        zoobot_checkpoint_loc: str | Path | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(name, encoder, zoobot_checkpoint_loc, arguments)
+        self.save_hyperparameters(ignore=["encoder"])
+        if class_weights is not None and len(class_weights) != num_classes:
+            raise SettingError(f"class_weights must be {num_classes} numbers, one a class. Got {len(class_weights)}.")
+        self.task = LabelTask(
+            "classification", ["label"], [str(number) for number in range(num_classes)], multi_label=multi_label
+        )
+        self.label_smoothing = label_smoothing
+        weights = torch.ones(num_classes) if class_weights is None else torch.tensor(list(class_weights)).float()
+        self.register_buffer("class_weights", weights, persistent=False)
+        self.head = LabelHead(self.n_features, num_classes, self.options.dropout_prob)
+
+    def loss(self, labels: Tensor, outputs: Tensor) -> Tensor:
+        weights = self.get_buffer("class_weights")
+        if self.task.multi_label:
+            smoothed = labels.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
+            return functional.binary_cross_entropy_with_logits(outputs, smoothed, weights.expand_as(outputs))
+        per_galaxy = functional.cross_entropy(
+            outputs, labels, weights, label_smoothing=self.label_smoothing, reduction="none"
+        )
+        return per_galaxy.mean()
+
+    def refuse_wrong_labels(self, labels: Tensor) -> None:
+        n_classes = self.task.n_outputs
+        if labels.ndim == 1 and not labels.is_floating_point() and not self.task.multi_label:
+            if not 0 <= int(labels.min()) <= int(labels.max()) < n_classes:
+                raise CatalogError(
+                    f"Labels of {n_classes} classes must be whole numbers from 0 to {n_classes - 1}. Got "
+                    f"{int(labels.min())} to {int(labels.max())} instead."
+                )
+            return
+        if labels.ndim != 2 or labels.shape[1] != n_classes or not labels.is_floating_point():
+            raise CatalogError(
+                f"Labels must be whole numbers (galaxy,) or shares of {n_classes} classes (galaxy, class). Got the "
+                f"shape {tuple(labels.shape)} of {labels.dtype} instead."
+            )
+        if not ((labels >= 0) & (labels <= 1)).all():
+            raise CatalogError("Shares of classes must be from 0 to 1. Some labels are not, or are NaN.")
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return to_predictions(self.task, outputs)
+
+
+class FinetuneableZoobotRegressor(Finetuneable):
+    """Learns one number or several.
+
+    Args:
+        loss: `mse` or `mae`, of numbers divided by their `scales`.
+        unit_interval: numbers lie from 0 to 1, and so do predictions.
+        num_targets: labels are `(galaxy, number)`; of one number also `(galaxy,)`.
+        centres, scales: `(number,)`, a typical value and spread, from which the head starts; by default 0 and 1.
+        name, encoder, zoobot_checkpoint_loc, arguments: see `Finetuneable`.
+    """
+
+    def __init__(
+        self,
+        loss: Literal["mse", "mae"] = "mse",
+        unit_interval: bool = False,
+        num_targets: int = 1,
+        centres: Sequence[float] | None = None,
+        scales: Sequence[float] | None = None,
+        *,
+        name: str | None = None,
+        encoder: nn.Module | PretrainedEncoder | None = None,
+        zoobot_checkpoint_loc: str | Path | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(name, encoder, zoobot_checkpoint_loc, arguments)
+        self.save_hyperparameters(ignore=["encoder"])
+        if loss not in ("mse", "mae"):
+            raise SettingError(f"loss must be 'mse' or 'mae'. Got '{loss}' instead.")
+        self.loss_name = loss
+        columns = [f"label_{number}" for number in range(num_targets)]
+        self.task = LabelTask(
+            "regression",
+            columns,
+            unit_interval=unit_interval,
+            centres=list(centres or [0.0] * num_targets),
+            scales=list(scales or [1.0] * num_targets),
+        )
+        self.head = LabelHead(self.n_features, num_targets, self.options.dropout_prob)
+
+    def loss(self, labels: Tensor, outputs: Tensor) -> Tensor:
+        predictions = self.predict(outputs)
+        errors = labels.view_as(predictions) - predictions
+        if not self.task.unit_interval:
+            errors = errors / errors.new_tensor(self.task.scales)
+        return errors.square().mean() if self.loss_name == "mse" else errors.abs().mean()
+
+    def refuse_wrong_labels(self, labels: Tensor) -> None:
+        n_targets = self.task.n_outputs
+        if labels.shape[1:] not in ((n_targets,), () if n_targets == 1 else (n_targets,)):
+            raise CatalogError(f"Labels must be (galaxy, {n_targets}). Got the shape {tuple(labels.shape)} instead.")
+        if not labels.isfinite().all():
+            raise CatalogError("Labels must be finite numbers. Some are NaN or infinite: fill or leave them out.")
+        if self.task.unit_interval and not ((labels >= 0) & (labels <= 1)).all():
+            raise CatalogError("With unit_interval, labels must be from 0 to 1. Scale them, or leave it out.")
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return to_predictions(self.task, outputs)
+
+
+class FinetuneableZoobotTree(Finetuneable):
+    """Learns the votes of a decision tree.
+
+    Args:
+        schema: the tree; labels are votes `(galaxy, answer)`.
+        concentration_bounds: lowest and highest concentration.
+        name, encoder, zoobot_checkpoint_loc, arguments: see `Finetuneable`.
+    """
+
+    head: DirichletHead
+
+    def __init__(
+        self,
+        schema: Schema,
+        concentration_bounds: tuple[float, float] = (0.05, 100.05),
+        *,
+        name: str | None = None,
+        encoder: nn.Module | PretrainedEncoder | None = None,
+        zoobot_checkpoint_loc: str | Path | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(name, encoder, zoobot_checkpoint_loc, arguments)
+        self.save_hyperparameters(ignore=["encoder", "schema"])
+        self.schema = schema
+        self.head = DirichletHead(self.n_features, len(schema.answers), self.options.dropout_prob, concentration_bounds)
+
+    def loss(self, labels: Tensor, outputs: Tensor) -> Tensor:
+        groups = self.schema.question_index_groups
+        return losses.calculate_multiquestion_loss(labels, outputs, groups).sum(dim=1).mean()
+
+    def refuse_wrong_labels(self, labels: Tensor) -> None:
+        n_answers = len(self.schema.answers)
+        if labels.ndim != 2 or labels.shape[1] != n_answers or not (labels.isfinite() & (labels >= 0)).all():
+            raise CatalogError(
+                f"Labels must be votes (galaxy, {n_answers}) of 0 or more, without NaN. Got the shape "
+                f"{tuple(labels.shape)}, from {labels.min():g}."
+            )
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs
+
+
+def get_trainer(
+    save_dir: str | Path,
+    max_epochs: int = 100,
+    patience: int = 10,
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    **trainer_kwargs: Any,
+) -> L.Trainer:
+    """A Lightning trainer that stops early and keeps the best epoch.
+
+    Args:
+        save_dir: gets `checkpoints/best.ckpt`, the epoch with the best validation loss.
+        max_epochs: at most.
+        patience: stop after so many epochs without a better validation loss.
+        trainer_kwargs: whatever else `lightning.Trainer` takes.
+    """
+    best = ModelCheckpoint(
+        Path(save_dir) / "checkpoints", filename="best", monitor=VALIDATION_LOSS, enable_version_counter=False
+    )
+    callbacks = [EarlyStopping(VALIDATION_LOSS, patience=patience), best, *trainer_kwargs.pop("callbacks", [])]
+    return L.Trainer(
+        default_root_dir=save_dir,
+        max_epochs=max_epochs,
+        accelerator=accelerator,
+        devices=devices,
+        callbacks=callbacks,
+        **trainer_kwargs,
+    )

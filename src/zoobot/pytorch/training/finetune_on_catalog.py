@@ -1,0 +1,277 @@
+"""Finetuning on a catalog: from an encoder, galaxies and their labels to a model folder. The verb `finetune`."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy.typing as npt
+import pandas as pd
+from safetensors.torch import save
+from torch import nn
+
+from zoobot.config import FinetuneSettings, LearnSettings, TrainSettings
+from zoobot.errors import CatalogError, SettingError
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, balance
+from zoobot.pytorch.devices import find_device
+from zoobot.pytorch.estimators.define_model import ZoobotTree
+from zoobot.pytorch.estimators.encoders import PretrainedEncoder, is_timm_name, load_encoder
+from zoobot.pytorch.estimators.label_model import LabelModel
+from zoobot.pytorch.estimators.model_folder import load_any_model, plain_weights, save_model
+from zoobot.pytorch.training.blocks import find_blocks
+from zoobot.pytorch.training.finetune import (
+    FinetuneableZoobotClassifier,
+    FinetuneableZoobotRegressor,
+    FinetuneableZoobotTree,
+)
+from zoobot.pytorch.training.finetuneable import Finetuneable
+from zoobot.pytorch.training.fitting import announce, fit, settings_for, with_readable_images
+from zoobot.pytorch.training.label_scores import score_labels, score_probe
+from zoobot.shared.catalog_splits import split_in_classes
+from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of, split_by_galaxy
+from zoobot.shared.dirichlet import ConstantBaseline
+from zoobot.shared.image_sources import open_images
+from zoobot.shared.label_columns import LabelTask, read_labels
+from zoobot.shared.model_folders import read_model_folder
+from zoobot.shared.run_folders import logged_to, open_run
+from zoobot.shared.schemas import Schema
+from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines, galaxy_losses
+
+logger = logging.getLogger(__name__)
+
+_LABELS_PER_BLOCK = ((300, 1), (3_000, 2))
+"""Up to so many training galaxies, so many blocks learn; of more, all."""
+
+
+@dataclass(frozen=True)
+class FinetunedModel:
+    """What finetuning returns: the best model, ready to predict, its folder and its scores."""
+
+    model: ZoobotTree | LabelModel
+    folder: Path
+    metrics: dict[str, Any]
+
+    def __str__(self) -> str:
+        lines = [
+            f"Model:           {self.folder}",
+            f"Best epoch:      {self.metrics['best_epoch']} of {len(self.metrics['history']['epoch'])}",
+            f"Validation loss: {self.metrics['validation_loss']:.3f}",
+        ]
+        for name, loss in self.metrics["validation_loss_of_baselines"].items():
+            lines.append(f"  {name}: {loss:.3f}")
+        for split, scores in self.metrics.get("scores", {}).items():
+            lines.append(f"Scores, {split}:")
+            lines += [f"  {name.replace('_', ' ')}: {value:.3f}" for name, value in _numbers_of(scores)]
+        return "\n".join(lines)
+
+
+def finetune(
+    catalog: str | Path | pd.DataFrame,
+    encoder: str | Path | nn.Module,
+    output: str | Path,
+    settings: FinetuneSettings,
+    schema: str | Path | Schema | None = None,
+) -> FinetunedModel:
+    """Finetune a pretrained encoder on a catalog. Called again, it goes on where it stopped.
+
+    Args:
+        catalog: a table with `id_str`, `file_loc` and the columns to learn, or a folder of prepared images.
+        encoder: from anywhere; see `zoobot.pytorch.estimators.encoders`.
+        output: the run's folder. The model folder is `output/model`.
+        settings: see `zoobot.config.FinetuneSettings`. What the encoder expects of images is taken from it.
+        schema: for the task `tree`, the decision tree.
+
+    Returns:
+        The model of the epoch with the best validation loss. Classes are split so that each part has its share of each.
+
+    Raises:
+        ModelError: there is no such encoder.
+        CatalogError, ImageError: the catalog, its labels or its images are at fault, found before the first epoch.
+        SettingError: a setting or the images are not what the encoder expects.
+        OutputError: `output` holds another run.
+    """
+    find_device(settings.device, settings.devices)
+    if schema is not None and settings.task != "tree":
+        raise SettingError(f"--schema belongs to --task tree. Got the task {settings.task} instead.")
+    tree = load_schema_of(catalog, schema) if settings.task == "tree" else None
+    galaxies = load_catalog(catalog, tree, settings)
+    L.seed_everything(settings.seed, verbose=False)
+    pretrained, settings = _adapt(encoder, galaxies, settings)
+    if tree is None:
+        read_labels(galaxies.table, settings, galaxies.source)
+    inputs: dict[str, Any] = {
+        "encoder": pretrained.source,
+        "encoder_sha256": hashlib.sha256(save(plain_weights(pretrained.module))).hexdigest(),
+        "catalog": galaxies.checksum(),
+        "schema": None if tree is None else tree.to_dict(),
+    }
+    run = open_run(output, "finetune", settings, inputs, makes="checkpoints/*.ckpt")
+    folder = run / "model"
+    if (folder / "config.json").is_file() and pretrained.recipe is not None:
+        logger.warning("'%s' is already finetuned: its model is returned as it is.", run)
+        return FinetunedModel(load_any_model(folder), folder, read_model_folder(folder).metrics)
+    with logged_to(run / "log.txt"):
+        galaxies = with_readable_images(galaxies, settings, run)
+        if tree is not None:
+            return _Finetuning(pretrained, settings, GalaxyDataModule(galaxies, settings), run).learn_tree(tree)
+        task, labels = read_labels(galaxies.table, settings, galaxies.source)
+        return _Finetuning(pretrained, settings, _split(galaxies, settings, task, labels), run).learn_labels(task)
+
+
+def _adapt(
+    encoder: str | Path | nn.Module, galaxies: Catalog, settings: FinetuneSettings
+) -> tuple[PretrainedEncoder, FinetuneSettings]:
+    """The encoder, and the settings with what it expects; a timm name is built for the catalog's channels and size."""
+    wanted = settings.image_size if "image_size" in settings.model_fields_set else None
+    channels = None
+    if is_timm_name(encoder):
+        reading = settings.reading if galaxies.prepared is None else galaxies.prepared.info.image_settings
+        channels = open_images(galaxies, reading).channels
+    pretrained = load_encoder(encoder, channels=channels, image_size=wanted, pretrained=settings.pretrained)
+    adapted = settings_for(galaxies, pretrained.adapt(settings))
+    channels = open_images(galaxies, adapted.reading).channels
+    pretrained.refuse_other_channels(channels, f"the catalog {galaxies.source}")
+    pretrained.refuse_other_bands(galaxies.bands, f"the catalog {galaxies.source}")
+    return replace(pretrained, channels=channels), adapted
+
+
+def _split(
+    galaxies: Catalog, settings: FinetuneSettings, task: LabelTask, labels: npt.NDArray[Any]
+) -> GalaxyDataModule:
+    """Galaxies by training, validation and test; of one class each, every part gets its share of each class."""
+    if task.kind == "classification" and not task.multi_label:
+        split = split_in_classes(galaxies.id_str, labels.argmax(axis=1), settings.split, settings.seed)
+    else:
+        split = split_by_galaxy(galaxies.id_str, settings.split, settings.seed)
+    data = GalaxyDataModule(galaxies, settings, labels, split, settings.balanced_sampling)
+    without = [name for name, total in zip(task.classes, data.labels["train"].sum(axis=0), strict=False) if total == 0]
+    if without:
+        raise CatalogError(
+            f"No training galaxy is of the class '{without[0]}': the catalog {galaxies.source} has too few of them for "
+            f"the split {settings.split}. Add some, or change --split or --seed."
+        )
+    return data
+
+
+@dataclass(frozen=True)
+class _Finetuning:
+    """One run, once its data are checked."""
+
+    pretrained: PretrainedEncoder
+    settings: FinetuneSettings
+    data: GalaxyDataModule
+    run: Path
+
+    def _arguments(self) -> dict[str, Any]:
+        """For the classes of `finetune`, which have the names of Zoobot."""
+        settings, n_galaxies = self.settings, len(self.data.labels["train"])
+        announce(self.data)
+        n_blocks = settings.n_blocks
+        if n_blocks is None:
+            n_blocks = choose_n_blocks(n_galaxies, len(find_blocks(self.pretrained.module)), settings.pretrained)
+        logger.info("%d galaxies to learn from: %d blocks of the encoder learn.", n_galaxies, n_blocks)
+        return {
+            "encoder": self.pretrained,
+            "n_blocks": n_blocks,
+            "lr_decay": settings.lr_decay,
+            "learning_rate": settings.learning_rate,
+            "weight_decay": settings.weight_decay,
+            "dropout_prob": settings.dropout,
+            "cosine_schedule": True,
+            "warmup_epochs": min(settings.warmup_epochs, settings.epochs - 1),
+            "max_cosine_epochs": settings.epochs,
+            "image_size": settings.image_size,
+            "seed": settings.seed,
+        }
+
+    def learn_tree(self, tree: Schema) -> FinetunedModel:
+        bounds, labels = self.settings.concentration_bounds, self.data.labels
+        learner = FinetuneableZoobotTree(tree, bounds, **self._arguments())
+        baselines = fit_baselines(labels["train"], tree)
+        learner.head.start_from(baselines[FREE_BASELINE].concentrations)
+        common = {name: getattr(self.settings, name) for name in LearnSettings.model_fields}
+        recipe = self.pretrained.recipe
+        settings = TrainSettings(**common, **({} if recipe is None else {"architecture": recipe.architecture}))
+        model = ZoobotTree(
+            tree, settings, learner.encoder, self.pretrained.channels, self.data.catalogs["train"].bands, recipe
+        )
+        return self._fit(learner, model, baselines, lambda: _loss_of_baselines(baselines, labels["validation"], tree))
+
+    def learn_labels(self, task: LabelTask) -> FinetunedModel:
+        settings, labels, arguments = self.settings, self.data.labels["train"], self._arguments()
+        task = task.scaled_to(labels)
+        learner: FinetuneableZoobotClassifier | FinetuneableZoobotRegressor
+        if task.kind == "classification":
+            weights = balance(labels).tolist() if settings.class_weights == "balanced" else None
+            learner = FinetuneableZoobotClassifier(
+                task.n_outputs, settings.label_smoothing, weights, task.multi_label, **arguments
+            )
+        else:
+            learner = FinetuneableZoobotRegressor(
+                settings.loss, settings.unit_interval, task.n_outputs, task.centres, task.scales, **arguments
+            )
+        model = LabelModel(
+            task,
+            settings,
+            learner.encoder,
+            self.pretrained.channels or 3,
+            self.data.catalogs["train"].bands,
+            self.pretrained.recipe,
+        )
+        probe = score_probe(model, self.data) if settings.linear_probe else {}
+        return self._fit(learner, model, {}, lambda: {}, probe)
+
+    def _fit(
+        self,
+        learner: Finetuneable,
+        model: ZoobotTree | LabelModel,
+        baselines: dict[str, ConstantBaseline],
+        loss_of_baselines: Callable[[], dict[str, float]],
+        probe: dict[str, Any] | None = None,
+    ) -> FinetunedModel:
+        fitted = fit(learner, self.data, self.run, self.settings)
+        model.head.load_state_dict(learner.head.state_dict())
+        model.eval()
+        metrics: dict[str, Any] = {
+            **fitted.to_dict(),
+            "validation_loss_of_baselines": loss_of_baselines(),
+            "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
+        }
+        if isinstance(model, LabelModel):
+            metrics["scores"] = {**score_labels(model, self.data), **(probe or {})}
+        folder = self.run / "model"
+        if fitted.is_first_process:
+            source = self.pretrained.source if self.settings.pretrained else "random weights"
+            save_model(model, folder, metrics=metrics, galaxies=self.data.galaxies, started_from=source)
+        fitted.wait()
+        return FinetunedModel(model, folder, metrics)
+
+
+def choose_n_blocks(n_galaxies: int, n_blocks: int, pretrained: bool) -> int:
+    """How many blocks of an encoder learn from so many galaxies; of one with random weights all do."""
+    if not pretrained:
+        return n_blocks
+    return min(n_blocks, next((blocks for most, blocks in _LABELS_PER_BLOCK if n_galaxies <= most), n_blocks))
+
+
+def _loss_of_baselines(
+    baselines: dict[str, ConstantBaseline], votes: npt.NDArray[Any], tree: Schema
+) -> dict[str, float]:
+    return {
+        name: float(galaxy_losses(votes, baseline.concentrations[None], tree).mean())
+        for name, baseline in baselines.items()
+    }
+
+
+def _numbers_of(scores: dict[str, Any]) -> list[tuple[str, float]]:
+    """Scores that are one number, and those of each number of a regression."""
+    plain = [(name, value) for name, value in scores.items() if isinstance(value, float)]
+    return plain + [
+        (f"{number}, {name}", value)
+        for number, values in scores.get("of_number", {}).items()
+        for name, value in values.items()
+        if value is not None
+    ]

@@ -1,0 +1,282 @@
+"""Fitting a model with Lightning: its trainer, its checkpoints, its curve, and what comes before the first epoch.
+
+Training from scratch and finetuning both go this way. An interrupted run goes on after its last finished epoch; the
+epoch with the best validation loss is the one that is kept.
+"""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lightning as L
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from rich.progress import Progress
+
+from zoobot.config import ImageSettings, LearnSettings
+from zoobot.errors import ImageError, ModelError, OutputError, SettingError
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
+from zoobot.pytorch.devices import count_cores, explain_out_of_memory
+from zoobot.shared.catalogs import Catalog
+from zoobot.shared.image_sources import find_unreadable, open_images, refuse_other_reading
+from zoobot.shared.run_folders import write_atomically
+
+logger = logging.getLogger(__name__)
+
+VALIDATION_LOSS = "validation/loss"
+AnyLearnSettings = TypeVar("AnyLearnSettings", bound=LearnSettings)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a fit went.
+
+    Args:
+        best_epoch: the epoch with the best validation loss, from 1; the model has its weights.
+        history: the training curve, one value per epoch.
+        is_first_process: of those that share the GPUs of this machine; it alone writes.
+        wait: until all of them are here.
+    """
+
+    best_epoch: int
+    validation_loss: float
+    history: dict[str, list[Any]]
+    is_first_process: bool
+    wait: Callable[[], Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a model folder records of it."""
+        return {"best_epoch": self.best_epoch, "validation_loss": self.validation_loss, "history": self.history}
+
+
+def fit(model: L.LightningModule, datamodule: L.LightningDataModule, run: Path, settings: LearnSettings) -> Fitted:
+    """Fit a model, or go on with it, and give it the weights of the best epoch, ready to predict on the CPU.
+
+    Raises:
+        ModelError: the validation loss is not a number.
+        DeviceMemoryError: a batch does not fit the GPU.
+    """
+    last = run / "checkpoints" / "last.ckpt"
+    first_epoch = find_first_epoch(last)
+    if first_epoch:
+        logger.info("Going on after epoch %d.", first_epoch)
+    if isinstance(datamodule, GalaxyDataModule):
+        datamodule.first_epoch = first_epoch
+    with quiet_lightning(), explain_out_of_memory(settings.batch_size):
+        trainer = build_trainer(settings, run)
+        try:
+            trainer.fit(model, datamodule, ckpt_path=str(last) if first_epoch else None, weights_only=True)
+        except SIGTERMException:
+            raise
+        except SystemExit as stop:  # Lightning's answer to Ctrl-C, after which it no longer listens to another
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt from stop
+    trainer.strategy.barrier()
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", map_location="cpu", weights_only=True)
+    model.load_state_dict(checkpoint["state_dict"])
+    model.cpu().eval()
+    history = _read_history(run)
+    best_epoch = int(checkpoint["epoch"]) + 1
+    validation_loss = dict(zip(history["epoch"], history[VALIDATION_LOSS], strict=True))[best_epoch]
+    if validation_loss is None:
+        raise ModelError(
+            f"Training in '{run}' diverged: the validation loss is not a number. Start again in another folder with a "
+            "lower --learning-rate, or with --precision 32."
+        )
+    return Fitted(best_epoch, validation_loss, history, trainer.is_global_zero, trainer.strategy.barrier)
+
+
+def find_first_epoch(last: Path) -> int:
+    """The epoch at which the run goes on: 0 for a new one."""
+    if not last.is_file():
+        return 0
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    # Lightning would forget the best epoch of a run that was moved, and overwrite it with a worse one
+    for name, state in checkpoint["callbacks"].items():
+        if name.startswith("ModelCheckpoint") and Path(state["dirpath"]).resolve() != last.parent.resolve():
+            raise OutputError(
+                f"The run in '{last.parents[1]}' was begun in '{Path(state['dirpath']).parent}'. Move it back there to "
+                "go on with it, or start again in another folder."
+            )
+    return int(checkpoint["epoch"]) + 1
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside its final name, then renames it.
+
+    Lightning's own goes through the system's temporary folder: from another disk, a kill can leave half a file.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.partial")
+        torch.save(checkpoint, temporary)
+        os.replace(temporary, target)
+
+
+def build_trainer(settings: LearnSettings, run: Path) -> L.Trainer:
+    show_bars = sys.stderr.isatty()
+    callbacks: list[Callback] = [
+        _checkpoint(run, "best", monitor=VALIDATION_LOSS),
+        _checkpoint(run, "last"),
+        EpochLines(),
+    ]
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping(VALIDATION_LOSS, patience=settings.patience))
+    if show_bars:
+        callbacks.append(TQDMProgressBar())
+    return L.Trainer(
+        default_root_dir=run,
+        accelerator=settings.device,
+        devices=settings.devices,
+        precision=settings.precision,
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        logger=CSVLogger(run, name="logs"),
+        log_every_n_steps=1,
+        use_distributed_sampler=False,  # EpochOrder shares out the galaxies
+        enable_model_summary=False,
+        enable_progress_bar=show_bars,
+    )
+
+
+def _checkpoint(run: Path, name: str, monitor: str | None = None) -> ModelCheckpoint:
+    """Keep one full checkpoint under one name: that of the best epoch, or without `monitor` of the last."""
+    return ModelCheckpoint(run / "checkpoints", filename=name, monitor=monitor, enable_version_counter=False)
+
+
+class EpochLines(Callback):
+    """One line for each epoch in the log."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        metrics = trainer.callback_metrics
+        logger.info(
+            "Epoch %d of %s: training loss %.3f, validation loss %.3f",
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+            metrics["train/loss"],
+            metrics[VALIDATION_LOSS],
+        )
+
+
+def settings_for(galaxies: Catalog, settings: AnyLearnSettings) -> AnyLearnSettings:
+    """The settings, with the reading of prepared images where nothing else is asked for."""
+    if galaxies.prepared is None:
+        if settings.augment_on == "device":
+            raise SettingError("--augment-on device needs prepared images ('zoobot prepare'), all of one size.")
+        return settings
+    info = galaxies.prepared.info
+    if info.image_size is None and settings.augment_on == "device":
+        raise SettingError("--augment-on device needs images of one size. Prepare them with --pixels raw.")
+    there = info.image_settings
+    asked = {name: getattr(settings, name) for name in ImageSettings.model_fields}
+    defaults = ImageSettings()
+    given = {name: value for name, value in asked.items() if value != getattr(defaults, name)}
+    refuse_other_reading(there.model_copy(update=given), there, galaxies.source)
+    reading_size = settings.adjustments.reading_size
+    if info.image_size is not None and info.image_size < reading_size:
+        logger.warning(
+            "The prepared images have %d pixels, and this model would see detail of %d: for sharper views, prepare "
+            "them with --image-size %d.",
+            info.image_size,
+            reading_size,
+            reading_size,
+        )
+    return settings.model_copy(update={name: getattr(there, name) for name in ImageSettings.model_fields})
+
+
+def with_readable_images(catalog: Catalog, settings: LearnSettings, run: Path) -> Catalog:
+    """Read every image file once; stop at those that cannot be read, or leave them out. Prepared images were read.
+
+    `rejected.csv` lists them, and the rows of the catalog that were left out.
+    """
+    unreadable: dict[int, str] = {}
+    if catalog.prepared is None:
+        with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
+            task = progress.add_task("Checking images", total=len(catalog))
+            source = open_images(catalog, settings.reading)
+            unreadable = find_unreadable(source, count_cores(), lambda: progress.advance(task))
+    rows = list(unreadable)
+    images = catalog.table.loc[rows, ["id_str", catalog.file_columns[0]]].assign(reason=list(unreadable.values()))
+    record = run / "rejected.csv"
+    listed = catalog.list_rejected(images.itertuples(index=False)).to_csv(index=False)
+    if find_first_epoch(run / "checkpoints" / "last.ckpt") and record.read_text() != listed:
+        raise OutputError(
+            f"Other images can be read now than when the run in '{run}' was begun ('{record}' lists those that could "
+            "not). Restore them to go on with it, or start again in another folder."
+        )
+    write_atomically(record, listed)
+    if not rows:
+        return catalog
+    count = f"{len(rows):,} of {len(catalog):,} images cannot be read"
+    reasons = "\n".join(f"- {reason}" for reason in unreadable.values())
+    if settings.on_bad_image == "stop" or len(rows) == len(catalog):
+        raise ImageError(
+            f"{count}:\n{reasons}\n"
+            "Mend or remove them, or leave their galaxies out with --on-bad-image drop. A relative file_loc is "
+            f"relative to the folder '{catalog.folder}'. The list is also in '{record}'."
+        )
+    logger.warning("%s; their galaxies are left out:\n%s", count, reasons)
+    return catalog.rows(np.setdiff1d(np.arange(len(catalog)), rows))
+
+
+def announce(datamodule: GalaxyDataModule) -> None:
+    settings = datamodule.settings
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in datamodule.catalogs.items())
+    logger.info("Galaxies: %s (split %s, seed %s).", counts, settings.split, settings.seed)
+    reading = settings.record_reading()
+    others = settings.model_dump(exclude=set(ImageSettings.model_fields))
+    described = ", ".join(f"{name} {value}" for name, value in {**others, **reading}.items())
+    logger.info("Settings: %s.", described)
+
+
+def _read_history(run: Path) -> dict[str, list[Any]]:
+    """The training curve, one value per epoch, from the CSV logs of this run and of those that it continues.
+
+    None where there is no finite number.
+    """
+    logs = sorted((run / "logs").glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
+    lines = pd.concat([pd.read_csv(log) for log in logs if log.stat().st_size])
+    columns = ["train/loss", VALIDATION_LOSS]
+    by_epoch = lines.reindex(columns=["epoch", *columns]).groupby("epoch")[columns].last()
+    finite = by_epoch.astype(object).where(np.isfinite(by_epoch), None)
+    return {"epoch": (by_epoch.index + 1).tolist()} | {name: finite[name].tolist() for name in columns}
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's advice from the user's terminal: it is about settings that zoobot has chosen."""
+    levels = {name: logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")}
+    try:
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        with warnings.catch_warnings():
+            # reading images in the main process is chosen on a CPU, where workers would only compete with the model
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            # --device cpu is a choice
+            warnings.filterwarnings("ignore", ".*GPU available but not used.*")
+            # Lightning 2.6 calls what torch 2.10 and later deprecate
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")
+            # going on with a run is meant to find its checkpoints
+            warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
