@@ -315,6 +315,20 @@ COMMANDS = [
         settings=config.PushSettings,
     ),
     Command(
+        verb="calibrate",
+        function="zoobot.shared.temperatures:calibrate",
+        summary="Make a model as sure of its predictions as it should be.",
+        details="Fits one temperature per question to the votes of the model's validation galaxies, and leaves them in "
+        "the model folder; 'zoobot predict' applies them.",
+        example="zoobot calibrate RUN/model PREDICTIONS catalog.csv",
+        inputs={
+            "model": (Path, _argument("Model folder, such as RUN/model.")),
+            "predictions": (Path, _argument("This model's predictions of the catalog that it was trained on.")),
+            "catalog": _CATALOG,
+        },
+        settings=config.CalibrateSettings,
+    ),
+    Command(
         verb="export",
         group="predictions",
         function="zoobot.shared.prediction_exports:export",

@@ -413,6 +413,8 @@ class PredictSettings(Settings):
     """What runs the encoder: auto is ONNX Runtime on a CPU where 'zoobot export' has left a model.onnx, else torch."""
     slurm_script: int | None = Field(None, ge=1)
     """Print a SLURM script that predicts in an array of so many jobs, instead of predicting."""
+    calibrated: bool = True
+    """Divide concentrations by the temperatures that 'zoobot calibrate' left in the model folder, where it did."""
     batch_size: int = Field(64, ge=1)
     """Galaxies per step."""
     format: Literal["parquet", "csv"] = "parquet"
@@ -540,6 +542,13 @@ class ModelExportSettings(Settings):
 
     format: Literal["onnx"] = "onnx"
     """Format of the file."""
+
+
+class CalibrateSettings(CatalogSettings):
+    """How a model's temperatures are fitted."""
+
+    min_galaxies: int = Field(100, ge=1)
+    """A question with votes for fewer validation galaxies keeps the temperature 1."""
 
 
 class EvaluateSettings(CatalogSettings):

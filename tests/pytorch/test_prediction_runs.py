@@ -1,9 +1,11 @@
 """Samples, several models, shares and runs that are killed: the same galaxies, once each, with the same numbers."""
 
+import json
 import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +16,8 @@ import pandas as pd
 import pytest
 import torch
 
-from zoobot.config import PredictSettings
-from zoobot.errors import CatalogError, ModelError, OutputError, SettingError
+from zoobot.config import CalibrateSettings, PredictSettings
+from zoobot.errors import CatalogError, ModelError, OutputError, PredictionError, SettingError
 from zoobot.pytorch.devices import find_own_device
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.train_with_pytorch_lightning import train
@@ -27,6 +29,7 @@ from zoobot.shared.images import read_image
 from zoobot.shared.predictions import read_predictions
 from zoobot.shared.shares import Share, claimed, find_share
 from zoobot.shared.tables import ParquetRows
+from zoobot.shared.temperatures import calibrate
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +177,68 @@ def test_models_of_other_trees_or_images_are_refused(trained, simulated, tiny, t
     ring = train(votes, tree, tmp_path / "D", tiny.model_copy(update={"epochs": 1})).folder
     with pytest.raises(ModelError, match="answer different trees"):
         predict([trained.folder, ring], simulated / "catalog.csv", tmp_path / "P")
+
+
+# --- temperatures ---
+
+
+@pytest.fixture
+def copies(trained, another, tmp_path):
+    """Both models in folders of their own, without temperatures."""
+    models = {"first": trained, "second": another}
+    return [shutil.copytree(model.folder, tmp_path / name) for name, model in models.items()]
+
+
+def test_predictions_are_divided_by_the_temperatures_that_calibrate_left(copies, simulated, tmp_path, zoobot):
+    model, catalog = copies[0], simulated / "catalog.csv"
+
+    def predict_into(name, *options):
+        return zoobot("predict", model, catalog, "--output", tmp_path / name, "--part-size", 25, *options)
+
+    assert predict_into("P").code == 0
+    done = zoobot("calibrate", model, tmp_path / "P", catalog, "--min-galaxies", 1)
+    assert done.code == 0, done.err
+    record = json.loads((model / "temperatures.json").read_text())["questions"]
+    for question, fitted in record.items():
+        line = next(line for line in done.out.splitlines() if line.startswith(f"{question} "))
+        assert line.split()[1] == f"{fitted['temperature']:.3f}"
+        assert fitted["loss_after"] is None or fitted["loss_after"] <= fitted["loss_before"]
+    smooth = record["smooth-or-featured"]["temperature"]
+    assert smooth != 1
+
+    assert predict_into("Q").code == 0
+    plain, calibrated = read_predictions(tmp_path / "P"), read_predictions(tmp_path / "Q")
+    for question in plain.schema.questions:
+        expected = plain.concentrations[:, question.slice] / np.float32(record[question.text]["temperature"])
+        np.testing.assert_array_equal(calibrated.concentrations[:, question.slice], expected)
+    np.testing.assert_allclose(calibrated.vote_fractions, plain.vote_fractions, rtol=1e-5)
+    assert calibrated.model["calibration"]["temperatures"]["smooth-or-featured"] == smooth
+    assert "calibration" not in plain.model
+
+    again = predict_into("P")
+    assert (again.code, "- calibration: None there, [{'samples': 1, 'temperatures'" in again.err) == (1, True)
+    assert predict_into("P", "--no-calibrated").code == 0
+    assert predict_into("R", "--no-calibrated").code == 0
+    np.testing.assert_array_equal(read_predictions(tmp_path / "R").concentrations, plain.concentrations)
+    assert "made with temperatures already" in zoobot("calibrate", model, tmp_path / "Q", catalog).err
+    assert "were fitted for --samples 1, not 2" in predict_into("S", "--samples", 2).err
+
+
+def test_each_model_s_samples_have_its_own_temperatures(copies, simulated, tmp_path):
+    catalog, settings = simulated / "catalog.csv", PredictSettings(samples=2)
+    predict(copies, catalog, tmp_path / "P", settings)
+    predict(copies[1], catalog, tmp_path / "P1", settings)
+    calibrate(copies[1], tmp_path / "P1", catalog, CalibrateSettings(min_galaxies=1))
+    with pytest.raises(PredictionError, match="are not those of the model"):
+        calibrate(copies[1], tmp_path / "P", catalog)
+    predict(copies, catalog, tmp_path / "Q", settings)
+    plain, calibrated = read_predictions(tmp_path / "P"), read_predictions(tmp_path / "Q")
+    temperatures = calibrated.model["others"][0]["calibration"]["temperatures"]
+    np.testing.assert_array_equal(calibrated.concentrations[..., :2], plain.concentrations[..., :2])
+    for question in plain.schema.questions:
+        expected = plain.concentrations[:, question.slice, 2:] / np.float32(temperatures[question.text])
+        np.testing.assert_array_equal(calibrated.concentrations[:, question.slice, 2:], expected)
+    assert temperatures["smooth-or-featured"] != 1
 
 
 # --- what is predicted ---

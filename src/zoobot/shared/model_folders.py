@@ -5,6 +5,7 @@
     schema.json            the decision tree; of a model of labels there is none, and config.json holds its task
     metrics.json           losses, baselines, the training curve
     galaxies.parquet       id_str and split of every galaxy of the training catalog
+    temperatures.json      what 'zoobot calibrate' found, where it was called
     README.md              the model card
 
 No pickle: reading one runs no code.
@@ -12,6 +13,7 @@ No pickle: reading one runs no code.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.schemas import Schema
 
 WEIGHTS = "weights.safetensors"
+TEMPERATURES = "temperatures.json"
 _CONFIG = ("framework", "architecture", "settings", "versions", "split")
 _METRICS = ("best_epoch", "validation_loss", "validation_loss_of_baselines", "baselines", "history")
 
@@ -74,13 +77,40 @@ class ModelFolder:
         """Their names, where each had a file of its own."""
         return list(self.config["preprocessing"]["bands"])
 
-    def describe(self) -> dict[str, Any]:
-        """What travels with every prediction of the model: where it comes from and how it was trained."""
-        return {
-            "weights_sha256": file_checksum(self.path / WEIGHTS),
-            "config": self.config,
-            "metrics": self.metrics,
-        }
+    def describe(self, calibrated: bool = False) -> dict[str, Any]:
+        """What travels with every prediction of the model: where it comes from and how it was trained.
+
+        Args:
+            calibrated: also what predictions are divided by, where the folder has it: `calibration`, with the
+                `temperatures` of each question and the number of `samples` that they were fitted for.
+
+        Raises:
+            ModelError: the weights are missing; the temperatures are damaged or were fitted for other weights.
+        """
+        try:
+            checksum = file_checksum(self.path / WEIGHTS)
+        except OSError as error:
+            raise ModelError(f"The weights in '{self.path}' cannot be read: {error.strerror}.") from error
+        description = {"weights_sha256": checksum, "config": self.config, "metrics": self.metrics}
+        if calibrated and (self.path / TEMPERATURES).is_file():
+            description["calibration"] = self._read_calibration(checksum)
+        return description
+
+    def _read_calibration(self, checksum: str) -> dict[str, Any]:
+        path = self.path / TEMPERATURES
+        remedy = "'zoobot calibrate' writes it anew; --no-calibrated predicts without it."
+        try:
+            record = json.loads(path.read_text())
+            temperatures = {name: float(fitted["temperature"]) for name, fitted in record["questions"].items()}
+            fitted_for, samples = record["weights_sha256"], int(record["samples"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ModelError(f"'{path}' is damaged. {remedy}") from error
+        if fitted_for != checksum:
+            raise ModelError(f"'{path}' was fitted for other weights than the model's. {remedy}")
+        is_whole = temperatures.keys() == {question.text for question in self.schema.questions}
+        if not is_whole or not all(0 < temperature < math.inf for temperature in temperatures.values()):
+            raise ModelError(f"'{path}' is damaged. {remedy}")
+        return {"samples": samples, "temperatures": temperatures}
 
 
 def write_model_folder(

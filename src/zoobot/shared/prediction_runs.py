@@ -3,7 +3,8 @@
 A framework reads its models from the folders, and makes samples of concentrations of batches of galaxies.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import logging
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,11 @@ from zoobot.shared.model_folders import ModelFolder
 from zoobot.shared.parts import MadeBatch, Parts, Rejected
 from zoobot.shared.predictions import SPLIT_COLUMN, Predictions, read_part, read_rejected, write_csv, write_part
 from zoobot.shared.run_folders import open_run, write_atomically
+from zoobot.shared.schemas import Schema
 from zoobot.shared.shares import claimed, find_share
+from zoobot.shared.temperatures import divide_by_temperatures
+
+logger = logging.getLogger(__name__)
 
 _FEW = 10
 """So many galaxies are told in words."""
@@ -87,14 +92,23 @@ def predict_with(
     label_cols = models[0].schema.label_cols
     written = [f"{label}_{kind}" for label in label_cols for kind in ("concentration", "fraction")]
     refuse_columns_that_cannot_travel(galaxies, written)
-    description = _describe(models)
-    inputs = {"model": description["weights_sha256"], "catalog": galaxies.checksum()}
-    may_differ = frozenset({"on_bad_image", "on_bad_row", "shard", "slurm_script"})
+    descriptions = [model.describe(settings.calibrated) for model in models]
+    _tell_other_samples(models, descriptions, settings)
+    description = _combine(descriptions)
+    calibrations = [described.get("calibration") for described in descriptions]
+    inputs = {
+        "model": description["weights_sha256"],
+        "catalog": galaxies.checksum(),
+        "calibration": calibrations if any(calibrations) else None,
+    }
+    may_differ = frozenset({"on_bad_image", "on_bad_row", "shard", "slurm_script", "calibrated"})
     folder = open_run(output, "predict", settings, inputs, makes="part-*.parquet", may_differ=may_differ)
     schema = models[0].schema
+    temperatures = _find_temperatures(descriptions, schema, settings.samples)
 
     def write(path: Path, table: pd.DataFrame, concentrations: npt.NDArray[np.float32], rejected: Rejected) -> None:
-        write_part(path, table, concentrations, schema, description, rejected)
+        calibrated = divide_by_temperatures(concentrations, temperatures, schema.question_index_groups)
+        write_part(path, table, calibrated, schema, description, rejected)
 
     parts = Parts(folder, galaxies, find_split(models), settings.part_size, write)
     with claimed(share, folder):
@@ -186,9 +200,32 @@ def _refuse_equal_samples(models: Sequence[ModelFolder], settings: PredictSettin
         )
 
 
-def _describe(models: Sequence[ModelFolder]) -> dict[str, Any]:
+def _find_temperatures(
+    descriptions: Sequence[Mapping[str, Any]], schema: Schema, n_samples: int
+) -> npt.NDArray[np.float64]:
+    """`(question, model x sample)`, each model's own; 1 for a model that was not calibrated."""
+    ones = {"temperatures": dict.fromkeys((question.text for question in schema.questions), 1.0)}
+    of_models = [described.get("calibration", ones)["temperatures"] for described in descriptions]
+    table = np.array([[temperatures[question.text] for question in schema.questions] for temperatures in of_models])
+    return table.repeat(n_samples, axis=0).T
+
+
+def _tell_other_samples(
+    models: Sequence[ModelFolder], descriptions: Sequence[Mapping[str, Any]], settings: PredictSettings
+) -> None:
+    for model, described in zip(models, descriptions, strict=True):
+        fitted_for = described.get("calibration", {}).get("samples", settings.samples)
+        if fitted_for != settings.samples:
+            logger.warning(
+                "The temperatures in '%s' were fitted for --samples %d, not %d, which spread otherwise.",
+                model.path,
+                fitted_for,
+                settings.samples,
+            )
+
+
+def _combine(descriptions: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The first model's description; with others, the checksum is of all, and theirs are beside it."""
-    descriptions = [folder.describe() for folder in models]
     if len(descriptions) == 1:
         return descriptions[0]
     checksums = [str(description["weights_sha256"]) for description in descriptions]

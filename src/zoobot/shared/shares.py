@@ -57,7 +57,7 @@ def slurm_script(paths: Sequence[Path], output: str | Path, settings: PredictSet
     """A batch script that predicts in an array of jobs; each takes its share, and one that is requeued goes on."""
     left_out = {"slurm_script", "shard"}
     options = [
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}"
+        _as_option(name.replace("_", "-"), value)
         for name, value in settings.model_dump(mode="json", exclude_defaults=True, exclude=left_out).items()
     ]
     words = [shlex.quote(str(Path(path).resolve())) for path in paths]
@@ -74,6 +74,12 @@ def slurm_script(paths: Sequence[Path], output: str | Path, settings: PredictSet
 # Change the lines above to what your cluster has; without GPUs, remove the line --gpus.
 source {shlex.quote(sys.prefix)}/bin/activate
 {command}"""
+
+
+def _as_option(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {shlex.quote(str(value))}"
 
 
 @contextmanager
