@@ -71,7 +71,7 @@ def zoobot(monkeypatch, capsys):
 
 def describe_model(schema, votes=None, **config):
     """What a model folder says of itself, without a model: baselines fitted to `votes`, all ones without."""
-    from zoobot.shared.metrics import FREE_BASELINE, PUBLISHED_BASELINE, fit_baselines
+    from zoobot.shared.vote_scores import FREE_BASELINE, PUBLISHED_BASELINE, fit_baselines
 
     ones = dict.fromkeys((FREE_BASELINE, PUBLISHED_BASELINE), [1.0] * len(schema.label_cols))
     fitted = {} if votes is None else fit_baselines(votes, schema)

@@ -549,10 +549,16 @@ class EvaluateSettings(CatalogSettings):
     """Score also the galaxies that the model was trained on, labelled 'seen in training'."""
     votes_for_fractions: int = Field(5, ge=1)
     """A question's vote fractions are compared for galaxies with at least so many votes for it."""
+    by: list[Name] = []
+    """Column of the catalog, such as magnitude or survey, by which scores are given too; repeatable."""
+    compare: list[Path] = []
+    """Other predictions of the same galaxies to compare with; repeatable."""
+    resamples: int = Field(200, ge=20)
+    """Resamples of the bootstrap."""
     gallery: int = Field(24, ge=0)
-    """Galaxies shown in the report."""
+    """Galaxies of a random choice shown in the report; other galleries show at most so many."""
     seed: int = Field(0, ge=0)
-    """Seed of the bootstrap and of the galaxies shown."""
+    """Seed of the bootstrap, of randomised calibration and of the galaxies shown."""
 
 
 class DemoSettings(Settings):

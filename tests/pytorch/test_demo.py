@@ -4,7 +4,7 @@ import pytest
 
 from zoobot.config import DemoSettings, TrainSettings
 from zoobot.pytorch.examples.demo import run_demo
-from zoobot.shared.metrics import FREE_BASELINE
+from zoobot.shared.vote_scores import FREE_BASELINE
 
 
 def test_the_demo_goes_through_and_goes_on(tmp_path, monkeypatch):

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,9 +13,10 @@ from PIL import Image
 
 from tests.conftest import describe_model
 from zoobot.config import EvaluateSettings
-from zoobot.errors import OutputError
-from zoobot.shared import metrics, reports
+from zoobot.errors import CatalogError, OutputError
+from zoobot.shared import metrics, report_figures, reports
 from zoobot.shared.predictions import SPLIT_COLUMN, write_part
+from zoobot.shared.report_galleries import build_galleries
 from zoobot.shared.schemas import Schema, get_schema
 
 SCHEMA = Schema({"smooth": ["_yes", "_no"], "bar": ["_strong", "_weak", "_no"]}, {"smooth": None, "bar": None}, "small")
@@ -25,12 +28,13 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.addresses, self.elements, self.texts = [], [], []
+        self.addresses, self.elements, self.texts, self.places = [], [], [], []
         self.feed(text)
         self.text = " ".join(" ".join(self.texts).split())
 
     def handle_starttag(self, tag, attrs):
         self.elements.append(tag)
+        self.places += [f"#{value}" for name, value in attrs if name == "id"]
         self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "action")]
 
     def handle_data(self, text):
@@ -63,16 +67,18 @@ def write(folder, settings=None, **galaxies):
 
 def test_page_is_self_contained_and_says_what_it_should(tmp_path):
     evaluation, page, text = write(tmp_path, splits=("test", "train"))
-    assert len(page.addresses) == 4  # three figures, one galaxy
-    assert all(address.startswith("data:image/") for address in page.addresses)
+    links = [address for address in page.addresses if address.startswith("#")]
+    images = [address for address in page.addresses if address not in links]
+    assert sorted(links) == sorted(page.places)
+    assert all(address.startswith("data:image/") for address in images)
     assert not {"script", "link", "iframe"} & set(page.elements)
-    assert "://" not in text
     assert "url(" not in text
     scores = evaluation.scores[metrics.HELD_OUT]
-    for estimate in [*scores.loss.values(), *scores.gain.values(), *scores.error.values()]:
+    for estimate in [*scores.loss.values(), *scores.gain.values(), *scores.error.values(), scores.skill]:
         assert str(estimate) in page.text
     assert "3 galaxies, held out" in page.text
     assert "Left out: 3 galaxies seen in training" in page.text
+    assert "such as g1, g3, g5." in page.text
     assert (
         "Encoder resnet18, tree small, input 64 px greyscale, made with zoobot 1.2.3; weights 0123456789ab."
         in page.text
@@ -80,28 +86,101 @@ def test_page_is_self_contained_and_says_what_it_should(tmp_path):
 
 
 def test_figures_show_the_galaxies_that_the_model_never_saw(tmp_path):
-    predictions, catalog = make(tmp_path, splits=("train", "train", "test"))
+    predictions, catalog = make(tmp_path, n_galaxies=60, splits=("train", "train", "test"))
     evaluation = metrics.evaluate(predictions, catalog, EvaluateSettings(include_seen=True))
-    bars, panels = reports.plot_losses(evaluation).axes[0], reports.plot_fractions(evaluation).axes
-    assert bars.get_xlabel() == "mean loss per galaxy (nats), held out"
-    losses = evaluation.scores[metrics.HELD_OUT].questions[f"loss, {metrics.MODEL}"]
-    np.testing.assert_allclose([bar.get_width() for bar in bars.containers[0]], losses)
-    assert [panel.get_title() for panel in panels] == ["smooth\n2 galaxies, held out", "bar\n2 galaxies, held out"]
-    offsets = panels[1].collections[2].get_offsets()
-    held_out = evaluation.kinds == metrics.HELD_OUT
-    votes = evaluation.catalog.votes[held_out, 2:]
-    np.testing.assert_allclose(offsets[:, 0], votes[:, 2] / votes.sum(axis=1))
-    np.testing.assert_allclose(offsets[:, 1], evaluation.fractions[held_out, 4])
+    figures = dict(report_figures.all_figures(evaluation))
+    fractions = figures["fractions"].axes
+    assert [panel.get_title() for panel in fractions][:2] == ["smooth\nyes\n20 galaxies", "smooth\nno\n20 galaxies"]
+    counts = fractions[0].collections[0].get_array()
+    assert counts.sum() == 20
+    held_out = evaluation.scores[metrics.HELD_OUT]
+    points = figures["errors"].axes[0].lines[0].get_xdata()
+    np.testing.assert_allclose(points, held_out.answers["MAE"])
+    texts = [text.get_text() for text in figures["confusion"].axes[0].texts]
+    assert texts == [str(n) for n in held_out.classification.confusions["smooth", "all"].ravel()]
+    assert {"pit", "coverage", "reliability", "roc", "purity", "posteriors", "skill", "training"} <= figures.keys()
 
 
 def test_tables_hold_what_the_evaluation_holds(tmp_path):
     evaluation, _, _ = write(tmp_path, EvaluateSettings(include_seen=True), splits=("train", "test"))
     folder = tmp_path / "report"
-    names = ["metrics.json", "questions_held_out.csv", "questions_seen_in_training.csv", "report.html", "run.json"]
-    assert sorted(path.name for path in folder.iterdir()) == names
-    assert json.loads((folder / "metrics.json").read_text()) == evaluation.to_dict()
-    table = pd.read_csv(folder / "questions_held_out.csv")
-    pd.testing.assert_frame_equal(table, evaluation.scores[metrics.HELD_OUT].questions, check_dtype=False)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "figures",
+        "metrics.json",
+        "report.html",
+        "run.json",
+        "tables",
+    ]
+    record = json.loads((folder / "metrics.json").read_text())
+    assert evaluation.to_dict().items() <= record.items()
+    assert record["provenance"]["model"]["weights_sha256"] == evaluation.model["weights_sha256"]
+    for kind, scores in evaluation.scores.items():
+        for name, expected in scores.tables.items():
+            path = folder / "tables" / f"{name}_{kind.replace(' ', '_')}.csv"
+            pd.testing.assert_frame_equal(pd.read_csv(path), expected, check_dtype=False)
+            assert path.with_suffix(".tex").read_text().startswith(r"\begin{")
+    for figure in (folder / "figures").iterdir():
+        assert figure.read_bytes()[:4] in (b"\x89PNG", b"%PDF")
+
+
+def test_report_of_the_same_predictions_has_the_same_figures(tmp_path):
+    predictions, catalog = make(tmp_path)
+    for name in ("a", "b"):
+        reports.evaluate(predictions, catalog, tmp_path / name)
+    for figure in (tmp_path / "a" / "figures").iterdir():
+        assert figure.read_bytes() == (tmp_path / "b" / "figures" / figure.name).read_bytes(), figure.name
+
+
+def test_strata_and_comparison_are_in_the_report(tmp_path):
+    predictions, catalog = make(tmp_path, n_galaxies=40)
+    table = pd.read_csv(catalog).assign(magnitude=np.linspace(14, 18, 40), survey=["a", "b <i>"] * 20)
+    table.to_csv(catalog, index=False)
+    settings = EvaluateSettings(by=["magnitude", "survey"], compare=[predictions])
+    reports.evaluate(predictions, catalog, tmp_path / "report", settings)
+    folder = tmp_path / "report"
+    page = Page((folder / "report.html").read_text())
+    assert "By magnitude, survey" in page.text
+    record = json.loads((folder / "metrics.json").read_text())
+    assert [row["loss, better by"] for row in record["comparison"]] == [0, 0]
+    assert {row["stratum"] for row in record["strata"]["survey"]} == {"a", "b <i>"}
+    assert (folder / "figures" / "by_magnitude.pdf").is_file()
+    with pytest.raises(CatalogError, match=r"has no column 'magnitud'\. Did you mean 'magnitude'\?"):
+        reports.evaluate(predictions, catalog, tmp_path / "other", EvaluateSettings(by=["magnitud"]))
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is needed")
+def test_tables_compile_in_latex(tmp_path):
+    schema = Schema({"a_b": ["_yes%", "_no&"], "b$": ["_#1", "_{2}", "_~^\\"]}, {"a_b": None, "b$": None}, "x")
+    write(tmp_path, schema=schema)
+    tables = sorted((tmp_path / "report" / "tables").glob("*.tex"))
+    inputs = "\n".join(f"\\input{{{table}}}" for table in tables)
+    packages = r"\documentclass{article}\usepackage{booktabs,longtable}\begin{document}"
+    (tmp_path / "all.tex").write_text(f"{packages}\n{inputs}\n\\end{{document}}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is needed")
+@pytest.mark.parametrize("width", [1200, 390])
+def test_page_in_a_browser(tmp_path, width):
+    _, page, text = write(tmp_path, n_galaxies=40)
+    look = """<script>addEventListener("load", () => {
+        const broken = [...document.images].filter(image => !image.naturalWidth).length
+        const cut = document.documentElement.scrollWidth - document.documentElement.clientWidth
+        document.title = `${document.images.length} images, ${broken} broken, ${cut} px cut`
+    })</script></body>"""
+    path = tmp_path / "look.html"
+    path.write_text(text.replace("</body>", look), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr", "--dump-dom"]
+    options += [f"--user-data-dir={tmp_path / 'browser'}", f"--window-size={width},2000"]
+    done = subprocess.run([CHROMIUM, *options, path.as_uri()], capture_output=True, text=True, timeout=120)
+    assert f"<title>{page.elements.count('img')} images, 0 broken, 0 px cut</title>" in done.stdout
+    assert "CONSOLE" not in done.stderr
 
 
 def test_hostile_names_are_shown_not_run(tmp_path):
@@ -110,35 +189,56 @@ def test_hostile_names_are_shown_not_run(tmp_path):
     ids = [HOSTILE, '"><img src=http://evil>', "a\nb", "$\\frac{$", "{{ 7 * 7 }}", "ü"]
     _, page, text = write(tmp_path, schema=schema, ids=ids, model=describe_model(schema, architecture=HOSTILE))
     assert "<script" not in text
-    assert "<b>no" not in text
-    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert "<b>no<" not in text
+    assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     for name in ids:
         assert " ".join(name.split()) in page.text
 
 
 def test_missing_and_damaged_images_have_a_placeholder(tmp_path):
     (tmp_path / "1.png").write_bytes(b"\x89PNG damaged")
-    _, page, text = write(tmp_path)
-    assert text.count("data:image/jpeg") == 1
-    assert page.text.count("image not found") == 5
+    evaluation, _, _ = write(tmp_path)
+    for gallery in build_galleries(evaluation):
+        assert {card.id_str for card in gallery.cards if card.image} <= {"g0"}
+        assert all(card.image is None for card in gallery.cards if card.id_str != "g0")
+    assert "image not found" in (tmp_path / "report" / "report.html").read_text()
 
 
-def test_gallery_is_as_large_as_asked_and_follows_from_the_seed(tmp_path):
+def test_galleries_are_as_large_as_asked_and_follow_from_the_seed(tmp_path):
     predictions, catalog = make(tmp_path, n_galaxies=30)
-    shown = []
-    for name, gallery, seed in (("a", 5, 0), ("b", 5, 0), ("c", 5, 1), ("d", 0, 0), ("e", 99, 0)):
-        reports.evaluate(predictions, catalog, tmp_path / name, EvaluateSettings(gallery=gallery, seed=seed))
-        page = Page((tmp_path / name / "report.html").read_text())
-        shown.append([galaxy for galaxy in page.text.split() if galaxy in {f"g{number}" for number in range(30)}])
-    assert [len(galaxies) for galaxies in shown] == [5, 5, 5, 0, 30]
-    assert shown[0] == shown[1] != shown[2]
+
+    def random_choice(**settings):
+        evaluation = metrics.evaluate(predictions, catalog, EvaluateSettings(**settings))
+        return [card.id_str for card in build_galleries(evaluation)[-1].cards]
+
+    assert random_choice(gallery=5) == random_choice(gallery=5) != random_choice(gallery=5, seed=1)
+    assert len(random_choice(gallery=5)) == 5
+    assert len(random_choice(gallery=99)) == 30
+    assert build_galleries(metrics.evaluate(predictions, catalog, EvaluateSettings(gallery=0))) == []
+
+
+def test_galleries_show_what_they_say(tmp_path):
+    predictions, catalog = make(tmp_path, n_galaxies=30)
+    evaluation = metrics.evaluate(predictions, catalog)
+    galleries = {gallery.title: [card.id_str for card in gallery.cards] for gallery in build_galleries(evaluation)}
+    names, fractions = np.array(evaluation.catalog.id_str), evaluation.fractions
+    losses = evaluation.scores[metrics.HELD_OUT].evidence.losses
+    excess = (losses["model"] - losses["saturated bound"]).sum(axis=1)
+    assert galleries["Largest errors"] == list(names[np.argsort(-excess)[:12]])
+    entropy = -(fractions[:, :2] * np.log(fractions[:, :2])).sum(axis=1)
+    assert galleries["Most uncertain"] == list(names[np.argsort(-entropy)[:12]])
+    strip = [list(names).index(name) for name in galleries["From certain to uncertain"]]
+    assert list(np.argsort(entropy[strip])) == list(range(12))
+    assert (entropy[strip[0]], entropy[strip[-1]]) == (entropy.min(), entropy.max())
+    assert galleries["Most confident: bar"][:4] == list(names[np.argsort(-fractions[:, 2])[:4]])
 
 
 def test_question_nobody_has_votes_for_shows_a_dash(tmp_path):
     nothing = dict.fromkeys(SCHEMA.label_cols[2:], 0)
     _, page, _ = write(tmp_path, votes={label: [0] * 6 for label in nothing})
-    assert re.search(r"bar 0 0 0\.000 – 0\.000 – 0\.000 – ", page.text)
-    assert "nan" not in page.text.lower()
+    assert re.search(r"bar 0 0\.000 0\.000 – ", page.text)
+    assert "bar all 0 0 – – – – – – – –" in page.text
+    assert not re.search(r"\bnan\b", page.text.lower())
 
 
 @pytest.mark.parametrize("votes_for_fractions", [5, 1000])
@@ -146,7 +246,7 @@ def test_tree_of_one_question(tmp_path, votes_for_fractions):
     schema = Schema({"ring": ["_yes", "_no"]}, {"ring": None}, "rings")
     _, page, _ = write(tmp_path, EvaluateSettings(votes_for_fractions=votes_for_fractions), schema=schema)
     assert "tree rings" in page.text
-    assert "nan" not in page.text.lower()
+    assert not re.search(r"\bnan\b", page.text.lower())
 
 
 def test_a_single_galaxy_and_weighted_votes(tmp_path):

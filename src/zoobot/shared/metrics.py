@@ -1,7 +1,6 @@
-"""How good predictions are: the loss of each question and the error of vote fractions, against constant baselines."""
+"""How good predictions are: which galaxies can be scored, and their scores (`scores.py`)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,109 +10,16 @@ import pandas as pd
 
 from zoobot.config import EvaluateSettings
 from zoobot.errors import PredictionError
-from zoobot.shared import dirichlet
 from zoobot.shared.catalogs import Catalog, load_catalog
-from zoobot.shared.dirichlet import ConstantBaseline
-from zoobot.shared.predictions import SPLIT_COLUMN, Predictions, read_predictions
+from zoobot.shared.dirichlet import FloatArray
+from zoobot.shared.predictions import SPLIT_COLUMN, Predictions, expected_fractions, read_predictions
 from zoobot.shared.schemas import Schema, load_schema
-
-FloatArray = npt.NDArray[np.float64]
-
-MODEL = "model"
-FREE_BASELINE = "free constant baseline"
-PUBLISHED_BASELINE = "constant baseline in the published range"
+from zoobot.shared.scores import Scores, score
 
 HELD_OUT = "held out"
 SEEN = "seen in training"
 NOT_RECORDED = "split not recorded"
-
-
-def fit_baselines(votes: npt.ArrayLike, schema: Schema) -> dict[str, ConstantBaseline]:
-    """Both constant baselines, fitted to votes `(galaxy, answer)`: any positive concentrations, and 1 to 101."""
-    groups = schema.question_index_groups
-    return {
-        FREE_BASELINE: dirichlet.fit_constant(votes, groups),
-        PUBLISHED_BASELINE: dirichlet.fit_constant(votes, groups, dirichlet.PUBLISHED_BOUNDS),
-    }
-
-
-def question_losses(votes: npt.ArrayLike, concentrations: npt.ArrayLike, schema: Schema) -> FloatArray:
-    """Negative log-likelihood of votes `(galaxy, answer)`: `(galaxy, question)`.
-
-    Concentrations are `(galaxy, answer)`, or `(galaxy, answer, sample)`: then the likelihood is the mean over samples.
-    """
-    samples = np.atleast_3d(np.asarray(concentrations, float))
-    log_likelihoods = [
-        dirichlet.multiquestion_log_likelihood(votes, samples[..., sample], schema.question_index_groups)
-        for sample in range(samples.shape[2])
-    ]
-    mean_likelihood: FloatArray = np.logaddexp.reduce(log_likelihoods, axis=0) - np.log(len(log_likelihoods))
-    return -mean_likelihood
-
-
-def galaxy_losses(votes: npt.ArrayLike, concentrations: npt.ArrayLike, schema: Schema) -> FloatArray:
-    """The loss of each galaxy, `(galaxy,)`: the sum over questions."""
-    losses: FloatArray = question_losses(votes, concentrations, schema).sum(axis=1)
-    return losses
-
-
-def fraction_errors(votes: npt.ArrayLike, fractions: npt.ArrayLike, schema: Schema, min_votes: int = 5) -> FloatArray:
-    """Absolute error of vote fractions, the mean over a question's answers: `(galaxy, question)`.
-
-    NaN where a galaxy has fewer than `min_votes` votes for the question.
-    """
-    groups = schema.question_index_groups
-    errors = np.abs(dirichlet.vote_fractions(votes, groups) - np.asarray(fractions))
-    n_answers = np.array([last - first + 1 for first, last in groups])
-    means: FloatArray = dirichlet.sum_by_question(np.nan_to_num(errors), groups) / n_answers
-    return np.where(dirichlet.sum_by_question(votes, groups) >= min_votes, means, np.nan)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number and its standard error; NaN where galaxies are too few."""
-
-    value: float
-    error: float
-
-    def __str__(self) -> str:
-        value, error = ("–" if np.isnan(number) else f"{number:.3f}" for number in (self.value, self.error))
-        return f"{value} ± {error}"
-
-    def to_dict(self) -> dict[str, float | None]:
-        numbers = {"value": self.value, "standard_error": self.error}
-        return {name: None if np.isnan(number) else number for name, number in numbers.items()}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The scores of one set of galaxies, for the model and each baseline.
-
-    Args:
-        n_galaxies: galaxies scored.
-        loss: name -> loss per galaxy, the sum over questions; standard error over galaxies.
-        gain: baseline -> its loss minus the model's, paired by galaxy.
-        error: name -> mean absolute error of vote fractions, the mean over questions; bootstrap over galaxies.
-        questions: one row per question: galaxies with votes, loss and error of the model and each baseline.
-    """
-
-    n_galaxies: int
-    loss: dict[str, Estimate]
-    gain: dict[str, Estimate]
-    error: dict[str, Estimate]
-    questions: pd.DataFrame
-
-    def to_dict(self) -> dict[str, Any]:
-        def plain(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-            return {name: estimate.to_dict() for name, estimate in estimates.items()}
-
-        return {
-            "galaxies": self.n_galaxies,
-            "loss_per_galaxy": plain(self.loss),
-            "gain_over": plain(self.gain),
-            "vote_fraction_error": plain(self.error),
-            "questions": self.questions.replace({np.nan: None}).to_dict(orient="records"),
-        }
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -123,9 +29,10 @@ class Evaluation:
     Args:
         scores: kind of galaxies (held out, seen in training) -> their scores; those seen in training come last.
         catalog: the scored galaxies, with votes.
+        concentrations: `(galaxy, answer, sample)` of those galaxies.
         fractions: `(galaxy, answer)`, the predicted vote fractions of those galaxies.
         kinds: `(galaxy,)`, the kind of each.
-        counts: how many galaxies were left out, and why.
+        counts: how many galaxies were left out, and why; `examples` has the first few of each.
         n_unknown: how many of the held-out galaxies were not in the model's own catalog at all.
         model: the description of the model.
     """
@@ -133,12 +40,34 @@ class Evaluation:
     scores: dict[str, Scores]
     catalog: Catalog
     schema: Schema
+    concentrations: npt.NDArray[np.float32]
     fractions: FloatArray
     kinds: npt.NDArray[np.str_]
     counts: dict[str, int]
     n_unknown: int
     model: dict[str, Any]
     settings: EvaluateSettings
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def left_out(self) -> list[str]:
+        """One sentence for each reason for which galaxies were left out, with examples."""
+        return [
+            f"{count:,} galaxies {reason}, such as {', '.join(self.examples[reason])}"
+            for reason, count in self.counts.items()
+            if count
+        ]
+
+    @property
+    def unseen(self) -> npt.NDArray[np.bool_]:
+        """`(galaxy,)`, which galaxies the model did not learn from, as far as is known."""
+        unseen: npt.NDArray[np.bool_] = self.kinds != SEEN
+        return unseen
+
+    @property
+    def main(self) -> tuple[str, Scores]:
+        """The kind of galaxies that figures show, and its scores: held out where there are any."""
+        return next(iter(self.scores.items()))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -156,13 +85,17 @@ class Evaluation:
                 gain = scores.gain.get(name)
                 against = f"   model better by {gain}" if gain else ""
                 lines.append(f"  loss per galaxy, {name}: {loss}{against}")
+            lines.append(f"  skill, from constant (0) to saturated (1): {scores.skill}")
             for name, error in scores.error.items():
                 lines.append(f"  mean absolute error of vote fractions, {name}: {error}")
+            if scores.calibration is not None:
+                verdicts = scores.calibration.table["verdict"].value_counts()
+                lines.append("  calibration: " + "; ".join(f"{verdict} {n}" for verdict, n in verdicts.items()))
         if self.n_unknown:
             lines.append(
                 f"of the held-out galaxies, {self.n_unknown:,} were not in the model's training catalog at all"
             )
-        lines += [f"left out: {count:,} galaxies {reason}" for reason, count in self.counts.items() if count]
+        lines += [f"left out: {sentence}" for sentence in self.left_out]
         return "\n".join(lines)
 
 
@@ -196,114 +129,88 @@ def evaluate(
     rows, predicted_rows = _join(votes_catalog, predictions)
     splits = predictions.table[SPLIT_COLUMN].to_numpy(dtype=object)[predicted_rows]
     kinds = _find_kinds(splits, predictions)
-    chosen = np.isin(kinds, [HELD_OUT, NOT_RECORDED]) | settings.include_seen
-    if not chosen.any():
+    is_sound = _find_sound(predictions.concentrations)[predicted_rows]
+    unseen = np.isin(kinds, [HELD_OUT, NOT_RECORDED]) | settings.include_seen
+    chosen = unseen & is_sound
+    if not unseen.any():
         raise PredictionError(
             f"The model was trained on all {len(kinds):,} galaxies that have both predictions and votes. Evaluate "
             "on others, or score these too with --include-seen."
         )
+    if not chosen.any():
+        raise PredictionError(
+            f"All {int(unseen.sum()):,} predictions to score hold values that are not finite and above 0. Predict "
+            "again: the model, or its images, are at fault."
+        )
     scored = votes_catalog.rows(rows[chosen])
     concentrations = predictions.concentrations[predicted_rows[chosen]]
     kinds_scored = kinds[chosen]
-    baselines = predictions.model["metrics"]["baselines"]
-    scores = {
-        kind: _score(scored.votes[here], concentrations[here], baselines, predictions.schema, settings)
-        for kind in (HELD_OUT, NOT_RECORDED, SEEN)
-        for here in [kinds_scored == kind]
-        if here.any()
+    fractions = expected_fractions(concentrations, predictions.schema)
+    scores = {}
+    for kind in (HELD_OUT, NOT_RECORDED, SEEN):
+        here = kinds_scored == kind
+        if here.any():
+            of_kind = slice(None) if here.all() else here
+            scores[kind] = score(
+                scored.votes[of_kind],
+                concentrations[of_kind],
+                fractions[of_kind],
+                predictions.model["metrics"]["baselines"],
+                predictions.schema,
+                settings,
+            )
+    joined = np.zeros(len(votes_catalog), bool)
+    joined[rows] = True
+    used = np.zeros(len(predictions.table), bool)
+    used[predicted_rows] = True
+    left_out = {
+        "seen in training or used to choose the best epoch (--include-seen scores them)": (
+            votes_catalog.table["id_str"],
+            rows[~unseen],
+        ),
+        "with predictions that are not finite and above 0": (votes_catalog.table["id_str"], rows[unseen & ~is_sound]),
+        "of the catalog without predictions": (votes_catalog.table["id_str"], np.flatnonzero(~joined)),
+        "with predictions but not in the catalog, or with too few votes there": (
+            predictions.table["id_str"],
+            np.flatnonzero(~used),
+        ),
     }
-    counts = {
-        "seen in training or used to choose the best epoch (--include-seen scores them)": int((~chosen).sum()),
-        "of the catalog without predictions": len(votes_catalog) - len(rows),
-        "with predictions but not in the catalog, or with too few votes there": len(predictions.table) - len(rows),
-    }
-    fractions = predictions.vote_fractions[predicted_rows[chosen]]
-    n_unknown = int(((kinds == HELD_OUT) & (splits == "")).sum())
     return Evaluation(
-        scores, scored, predictions.schema, fractions, kinds_scored, counts, n_unknown, predictions.model, settings
+        scores,
+        scored,
+        predictions.schema,
+        concentrations,
+        fractions,
+        kinds_scored,
+        {reason: len(positions) for reason, (_, positions) in left_out.items()},
+        int(((kinds == HELD_OUT) & (splits == "")).sum()),
+        predictions.model,
+        settings,
+        {reason: [str(name) for name in ids.iloc[at[:_FEW]]] for reason, (ids, at) in left_out.items()},
     )
 
 
 def _join(catalog: Catalog, predictions: Predictions) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Rows of the catalog and of the predictions that belong to the same galaxies."""
-    row_of = {galaxy: row for row, galaxy in enumerate(predictions.id_str)}
-    pairs = [(row, row_of[galaxy]) for row, galaxy in enumerate(catalog.id_str) if galaxy in row_of]
-    if not pairs:
+    predicted = pd.Index(predictions.table["id_str"])
+    if not predicted.is_unique:
+        again = predicted[predicted.duplicated()][0]
+        raise PredictionError(f"The predictions hold a galaxy twice, '{again}'. Each must be there once.")
+    found = predicted.get_indexer(pd.Index(catalog.table["id_str"]))
+    rows = np.flatnonzero(found >= 0)
+    if not len(rows):
         raise PredictionError(
             f"The predictions and the catalog {catalog.source} have no id_str in common (such as "
             f"'{predictions.id_str[0]}' and '{catalog.id_str[0]}')."
         )
-    rows, predicted_rows = np.array(pairs).T
-    return rows, predicted_rows
+    return rows, found[rows]
+
+
+def _find_sound(concentrations: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    return np.asarray(np.all(np.isfinite(concentrations) & (concentrations > 0), axis=(1, 2)), bool)
 
 
 def _find_kinds(splits: npt.NDArray[np.object_], predictions: Predictions) -> npt.NDArray[np.str_]:
     if not predictions.model["config"]["split"]["galaxies"]:
         return np.full(len(splits), NOT_RECORDED)
     return np.where(np.isin(splits, ["train", "validation"]), SEEN, HELD_OUT)
-
-
-def _score(
-    votes: FloatArray,
-    concentrations: npt.NDArray[np.float32],
-    baselines: Mapping[str, list[float]],
-    schema: Schema,
-    settings: EvaluateSettings,
-) -> Scores:
-    groups = schema.question_index_groups
-    candidates = {MODEL: np.asarray(concentrations, float)} | {
-        name: np.broadcast_to(np.array(constant)[None, :, None], (len(votes), len(constant), 1))
-        for name, constant in baselines.items()
-    }
-    losses = {name: question_losses(votes, a, schema) for name, a in candidates.items()}
-    errors = {
-        name: fraction_errors(votes, dirichlet.mean(a, groups).mean(axis=2), schema, settings.votes_for_fractions)
-        for name, a in candidates.items()
-    }
-    asked = dirichlet.sum_by_question(votes, groups)
-    questions = pd.DataFrame({"question": [question.text for question in schema.questions]})
-    questions["galaxies with votes"] = (asked > 0).sum(axis=0)
-    questions[f"galaxies with {settings.votes_for_fractions} votes"] = (asked >= settings.votes_for_fractions).sum(0)
-    for name in candidates:
-        questions[f"loss, {name}"] = losses[name].mean(axis=0)
-        questions[f"error, {name}"] = _nanmean(errors[name], axis=0)
-    totals = {name: loss.sum(axis=1) for name, loss in losses.items()}
-    rng = np.random.default_rng(settings.seed)
-    return Scores(
-        n_galaxies=len(votes),
-        loss={name: _mean_of(total) for name, total in totals.items()},
-        gain={name: _mean_of(total - totals[MODEL]) for name, total in totals.items() if name != MODEL},
-        error={name: _mean_over_questions(error, rng) for name, error in errors.items()},
-        questions=questions,
-    )
-
-
-def _mean_of(values: FloatArray) -> Estimate:
-    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return Estimate(float(values.mean()), float(error))
-
-
-def _mean_over_questions(errors: FloatArray, rng: np.random.Generator, resamples: int = 200) -> Estimate:
-    """Mean over galaxies, then over the questions that have any, with a bootstrap over galaxies."""
-    n_galaxies = len(errors)
-    known = (~np.isnan(errors)).astype(float)
-    filled = np.nan_to_num(errors)
-
-    def average(repeats: npt.NDArray[Any]) -> float:
-        counts = repeats @ known
-        means = (repeats @ filled)[counts > 0] / counts[counts > 0]
-        return float(means.mean()) if len(means) else np.nan
-
-    drawn = (np.bincount(rng.integers(n_galaxies, size=n_galaxies), minlength=n_galaxies) for _ in range(resamples))
-    resampled = np.array([average(repeats.astype(float)) for repeats in drawn])
-    resampled = resampled[~np.isnan(resampled)]
-    error = resampled.std() if n_galaxies > 1 and len(resampled) else np.nan
-    return Estimate(average(np.ones(n_galaxies)), float(error))
-
-
-def _nanmean(values: FloatArray, axis: int) -> FloatArray:
-    """Mean of what is not NaN; NaN, without a warning, where nothing is."""
-    known = ~np.isnan(values)
-    totals, counts = np.where(known, values, 0).sum(axis=axis), known.sum(axis=axis)
-    means: FloatArray = np.divide(totals, counts, out=np.full(np.shape(totals), np.nan), where=counts > 0)
-    return means

@@ -8,9 +8,7 @@ Concentrations are `(galaxy, answer, sample)` throughout; fractions are among th
 Long tables are worked on in chunks, in as many threads as there are cores.
 """
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +18,7 @@ from scipy.special import betainc, betaincc, betaincinv, betaln, expit, gammaln,
 from zoobot.errors import SettingError
 from zoobot.shared import dirichlet
 from zoobot.shared.dirichlet import FloatArray
+from zoobot.shared.row_chunks import in_chunks
 from zoobot.shared.schemas import Schema
 
 Groups = Sequence[tuple[int, int]]
@@ -174,13 +173,12 @@ def _in_chunks(
     samples = _samples(concentrations)
     found = np.empty((*samples.shape[:2], n_values))
 
-    def work(start: int) -> None:
-        a = samples[start : start + _CHUNK]
+    def work(rows: slice) -> None:
+        a = samples[rows]
         totals = dirichlet.sum_by_question(a, question_index_groups)
-        found[start : start + _CHUNK] = of_chunk(a, dirichlet.spread_over_answers(totals, question_index_groups) - a)
+        found[rows] = of_chunk(a, dirichlet.spread_over_answers(totals, question_index_groups) - a)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # scipy works without Python's lock
-        list(pool.map(work, range(0, len(samples), _CHUNK)))
+    in_chunks(work, len(samples), _CHUNK)
     return found
 
 

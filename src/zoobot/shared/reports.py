@@ -1,30 +1,56 @@
-"""An evaluation as one self-contained HTML page, CSV tables and JSON."""
+"""An evaluation as one self-contained HTML page, figures (PNG and PDF), tables (CSV and LaTeX) and one JSON."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
-from zoobot.config import EvaluateSettings, ImageSettings
-from zoobot.errors import ImageError
-from zoobot.shared import dirichlet
-from zoobot.shared.images import read_galaxy
-from zoobot.shared.metrics import FREE_BASELINE, MODEL, PUBLISHED_BASELINE, SEEN, Evaluation
+from zoobot.config import EvaluateSettings
+from zoobot.shared import report_figures
+from zoobot.shared.comparisons import Comparison, compare
+from zoobot.shared.metrics import Evaluation
 from zoobot.shared.metrics import evaluate as evaluate_predictions
-from zoobot.shared.pages import as_data, figure_as_data, literal_text, new_figure, render_page
+from zoobot.shared.pages import as_data, literal_text, render_page
 from zoobot.shared.predictions import read_predictions
+from zoobot.shared.provenance import describe_machine
+from zoobot.shared.report_galleries import build_galleries
 from zoobot.shared.run_folders import open_run, write_atomically
-from zoobot.shared.schemas import Question, Schema
+from zoobot.shared.schema_drawings import to_svg
+from zoobot.shared.schemas import Schema
+from zoobot.shared.scores import plain_rows
+from zoobot.shared.strata import score_strata
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_COLORS = {MODEL: "#1f6f8b", FREE_BASELINE: "#d98324", PUBLISHED_BASELINE: "#9a9a9a"}
-_THUMBNAIL_SIZE = 192
+_KEY_COLUMNS = {
+    "questions": ["question", "galaxies with votes", "loss, model", "loss, free constant baseline", "skill"],
+    "vote_fractions": ["question", "answer", "galaxies", "bias", "MAE", "MAE, noise floor", "RMSE"],
+    "calibration": ["question", "answer", "galaxies", "90% interval holds", "spread", "calibration error", "verdict"],
+}
+"""What of wide tables is shown on the page and set in LaTeX; CSV has all columns."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is written beside the evaluation itself.
+
+    Args:
+        strata: column of the catalog -> scores by its values.
+        comparison: with other predictions, if any were given.
+        provenance: what the evaluation was made with and from.
+    """
+
+    strata: dict[str, pd.DataFrame]
+    comparison: Comparison | None
+    provenance: dict[str, Any]
 
 
 def evaluate(
@@ -35,173 +61,151 @@ def evaluate(
     *,
     schema: str | Path | Schema | None = None,
 ) -> Evaluation:
-    """Score predictions against votes (`metrics.evaluate`) and write the report into `output`."""
+    """Score predictions against votes (`metrics.evaluate`) and write the report into `output`.
+
+    Raises:
+        PredictionError, CatalogError: see `metrics.evaluate`; or predictions to compare with do not fit, or the catalog
+            lacks a column of `settings.by`.
+        OutputError: `output` holds something else.
+    """
     settings = settings or EvaluateSettings()
+    started = time.perf_counter()
     loaded = read_predictions(predictions)
     evaluation = evaluate_predictions(loaded, catalog, settings, schema=schema)
+    others = [(str(folder), read_predictions(folder)) for folder in settings.compare]
     inputs = {
         "weights": evaluation.model["weights_sha256"],
         "predictions": str(Path(predictions).resolve()),
         "catalog": evaluation.catalog.checksum(),
+        **{f"weights of {name}": other.model["weights_sha256"] for name, other in others},
     }
-    write_report(evaluation, open_run(output, "evaluate", settings, inputs))
+    comparison = compare(evaluation, others, str(predictions), settings) if others else None
+    report = build_report(evaluation, comparison, {**inputs, "seconds to evaluate": time.perf_counter() - started})
+    write_report(evaluation, open_run(output, "evaluate", settings, inputs), report)
     return evaluation
 
 
-def write_report(evaluation: Evaluation, folder: Path) -> Path:
-    """Write `report.html`, `metrics.json` and one CSV table of questions per kind of galaxies; returns the page."""
-    for kind, scores in evaluation.scores.items():
-        name = f"questions_{kind.replace(' ', '_')}.csv"
-        write_atomically(folder / name, scores.questions.to_csv(index=False))
-    write_atomically(folder / "metrics.json", json.dumps(evaluation.to_dict(), indent=2) + "\n")
+def build_report(
+    evaluation: Evaluation, comparison: Comparison | None = None, inputs: Mapping[str, Any] | None = None
+) -> Report:
+    """The strata that the settings ask for, and the provenance."""
+    scores = evaluation.main[1]
+    galaxies = evaluation.catalog.rows(evaluation.kinds == evaluation.main[0])
+    strata = {column: score_strata(galaxies, column, scores, evaluation.schema) for column in evaluation.settings.by}
+    config = evaluation.model["config"]
+    provenance = {
+        "evaluation": {**describe_machine(), **dict(inputs or {})},
+        "settings of the evaluation": evaluation.settings.model_dump(mode="json"),
+        "model": {
+            "weights_sha256": evaluation.model["weights_sha256"],
+            "framework": config["framework"],
+            "architecture": config["architecture"],
+            **{f"version of {name}": version for name, version in config["versions"].items()},
+            **{f"galaxies, {name}": count for name, count in config["split"]["galaxies"].items()},
+            "seed of the split": config["split"]["seed"],
+        },
+        "settings of the training": config["settings"],
+    }
+    return Report(strata, comparison, provenance)
+
+
+def write_report(evaluation: Evaluation, folder: Path, report: Report | None = None) -> Path:
+    """Write `report.html`, `metrics.json`, `figures/` and `tables/`; returns the page."""
+    report = report or build_report(evaluation)
+    for name in ("figures", "tables"):
+        (folder / name).mkdir(exist_ok=True)
+    tables = _collect_tables(evaluation, report)
+    for name, table in tables.items():
+        write_atomically(folder / "tables" / f"{name}.csv", table.to_csv(index=False))
+        write_atomically(folder / "tables" / f"{name}.tex", to_latex(_key_columns(name, table)))
+    content = {
+        **evaluation.to_dict(),
+        "strata": {column: plain_rows(table) for column, table in report.strata.items()},
+        "comparison": plain_rows(report.comparison.table) if report.comparison else None,
+        "provenance": report.provenance,
+    }
+    write_atomically(folder / "metrics.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    with literal_text():
+        figures = {name: _save(figure, folder / "figures" / name) for name, figure in _figures(evaluation, report)}
     page = folder / "report.html"
-    write_atomically(page, _render(evaluation))
+    write_atomically(page, _render(evaluation, report, figures))
     return page
 
 
-def _render(evaluation: Evaluation) -> str:
-    with literal_text():
-        figures = {
-            "history": figure_as_data(plot_history(evaluation)),
-            "losses": figure_as_data(plot_losses(evaluation)),
-            "fractions": figure_as_data(plot_fractions(evaluation)),
-        }
+def to_latex(table: pd.DataFrame) -> str:
+    """A table in LaTeX (booktabs), with escaped texts and a dash for what is unknown."""
+    shown = table.rename(columns=str)
+    return str(shown.to_latex(index=False, escape=True, na_rep="--", float_format="%.3f", longtable=len(table) > 40))
+
+
+def _collect_tables(evaluation: Evaluation, report: Report) -> dict[str, pd.DataFrame]:
+    tables = {
+        f"{name}_{kind.replace(' ', '_')}": table
+        for kind, scores in evaluation.scores.items()
+        for name, table in scores.tables.items()
+    }
+    tables |= {f"by_{_as_file_name(column)}": table for column, table in report.strata.items()}
+    if report.comparison is not None:
+        tables["comparison"] = report.comparison.table
+    return tables
+
+
+def _as_file_name(column: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in column)
+
+
+def _key_columns(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    columns = next((columns for start, columns in _KEY_COLUMNS.items() if name.startswith(start)), list(table))
+    return table[columns]
+
+
+def _figures(evaluation: Evaluation, report: Report) -> "list[tuple[str, Figure]]":
+    kind = evaluation.main[0]
+    strata = [
+        (f"by_{_as_file_name(column)}", report_figures.plot_strata(table, kind))
+        for column, table in report.strata.items()
+    ]
+    return [*report_figures.all_figures(evaluation), *strata]
+
+
+def _save(figure: "Figure", path: Path) -> str:
+    """Write a figure as PNG and PDF, without dates; returns the PNG as a data address."""
+    png, pdf = BytesIO(), BytesIO()
+    figure.savefig(png, format="png", dpi=130, metadata={"Software": None})
+    figure.set_layout_engine("none")  # laid out once, not anew for the other format
+    figure.savefig(pdf, format="pdf", metadata={"CreationDate": None})
+    write_atomically(path.with_name(path.name + ".png"), png.getvalue())
+    write_atomically(path.with_name(path.name + ".pdf"), pdf.getvalue())
+    return as_data("image/png", png.getvalue())
+
+
+def _render(evaluation: Evaluation, report: Report, figures: Mapping[str, str]) -> str:
+    kind, scores = evaluation.main
+    votes = evaluation.catalog.votes[evaluation.kinds == kind]
     return render_page(
         "report.html",
         evaluation=evaluation,
+        report=report,
+        kind=kind,
+        scores=scores,
         config=evaluation.model["config"],
         figures=figures,
-        gallery=_build_gallery(evaluation),
+        tables={name: _key_columns(name, table) for name, table in scores.tables.items()},
+        galleries=build_galleries(evaluation),
+        tree=Markup(to_svg(evaluation.schema, votes.sum(axis=0))),
+        strata_figures={column: figures[f"by_{_as_file_name(column)}"] for column in report.strata},
         votes_for_fractions=evaluation.settings.votes_for_fractions,
-        left_out={reason: count for reason, count in evaluation.counts.items() if count},
+        volunteers=_describe_votes(votes, evaluation.schema),
     )
 
 
-def plot_history(evaluation: Evaluation) -> "Figure":
-    """Training and validation loss of every epoch, with the baselines' validation losses."""
-    from matplotlib.ticker import MaxNLocator
-
-    metrics = evaluation.model["metrics"]
-    history = metrics["history"]
-    figure = new_figure(7.5, 3.8)
-    axes = figure.add_subplot()
-    axes.plot(history["epoch"], history["train/loss"], color="#b0b0b0", label="training (random views)")
-    axes.plot(history["epoch"], history["validation/loss"], color=_COLORS[MODEL], label="validation")
-    axes.plot(metrics["best_epoch"], metrics["validation_loss"], "o", color=_COLORS[MODEL], label="kept")
-    for name, loss in metrics["validation_loss_of_baselines"].items():
-        axes.axhline(loss, color=_COLORS[name], linestyle="--", linewidth=1, label=name)
-    axes.set(xlabel="epoch", ylabel="loss per galaxy (nats)", xlim=(0.5, max(history["epoch"]) + 0.5))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1))
-    return figure
-
-
-def plot_losses(evaluation: Evaluation) -> "Figure":
-    """Loss of each question, for the model and the baselines; of held-out galaxies where there are any."""
-    kind, scores = next(iter(evaluation.scores.items()))
-    questions = scores.questions
-    names = [name for name in _COLORS if f"loss, {name}" in questions]
-    figure = new_figure(7.5, 0.6 + 0.42 * len(questions))
-    axes = figure.add_subplot()
-    height = 0.8 / len(names)
-    for position, name in enumerate(names):
-        rows = np.arange(len(questions)) + (position - (len(names) - 1) / 2) * height
-        axes.barh(rows, questions[f"loss, {name}"], height, color=_COLORS[name], label=name)
-    axes.set_yticks(np.arange(len(questions)), questions["question"], fontsize=8)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"mean loss per galaxy (nats), {kind}")
-    figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=len(names))
-    return figure
-
-
-def plot_fractions(evaluation: Evaluation) -> "Figure":
-    """Predicted against observed vote fractions of every answer, one panel per question.
-
-    Of held-out galaxies where there are any.
-    """
-    questions = evaluation.schema.questions
-    columns = min(3, len(questions))
-    figure = new_figure(4.2 * columns, 3.3 * -(-len(questions) // columns))
-    for position, question in enumerate(questions):
-        axes = figure.add_subplot(-(-len(questions) // columns), columns, position + 1)
-        _plot_question_fractions(axes, evaluation, question)
-    return figure
-
-
-def _plot_question_fractions(axes: Any, evaluation: Evaluation, question: Question) -> None:
-    votes = evaluation.catalog.votes[:, question.slice]
-    kind = next(iter(evaluation.scores))
-    enough = (votes.sum(axis=1) >= evaluation.settings.votes_for_fractions) & (evaluation.kinds == kind)
-    observed = votes[enough] / votes[enough].sum(axis=1, keepdims=True)
-    predicted = evaluation.fractions[enough][:, question.slice]
-    size = float(np.clip(1500 / max(1, len(observed)), 4, 12))
-    for answer in question.answers:
-        column = answer.index - question.start_index
-        axes.scatter(observed[:, column], predicted[:, column], s=size, alpha=0.6, label=answer.short_text, lw=0)
-    axes.plot([0, 1], [0, 1], color="black", linewidth=0.7)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axes.set_title(f"{question.text}\n{enough.sum():,} galaxies, {kind}", fontsize=9)
-    axes.set_xlabel("observed vote fraction", fontsize=8)
-    axes.set_ylabel("predicted vote fraction", fontsize=8)
-    axes.tick_params(labelsize=7)
-    if enough.any():
-        axes.legend(
-            fontsize=7, markerscale=2, frameon=False, loc="upper left", bbox_to_anchor=(1, 1), handletextpad=0.1
-        )
-    else:
-        axes.text(0.5, 0.5, "no galaxy with\nenough votes", ha="center", va="center", fontsize=8)
-
-
-def _build_gallery(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Random galaxies with the predicted and observed fractions of the questions that most volunteers reached."""
-    n_galaxies = len(evaluation.catalog)
-    rng = np.random.default_rng(evaluation.settings.seed)
-    rows = np.sort(rng.permutation(n_galaxies)[: evaluation.settings.gallery])
-    votes, image_files = evaluation.catalog.votes, evaluation.catalog.image_files
-    observed = dirichlet.vote_fractions(votes, evaluation.schema.question_index_groups)
-    return [
-        {
-            "id_str": evaluation.catalog.table["id_str"][row],
-            "seen": evaluation.kinds[row] == SEEN,
-            "image": _thumbnail(image_files[row]),
-            "questions": [
-                {
-                    "text": question.text,
-                    "n_votes": f"{votes[row, question.slice].sum():g}",
-                    "answers": [
-                        {
-                            "text": answer.short_text,
-                            "predicted": float(evaluation.fractions[row, answer.index]),
-                            "observed": float(observed[row, answer.index]),
-                        }
-                        for answer in question.answers
-                    ],
-                }
-                for question in _most_reached_questions(evaluation.schema, votes[row])
-            ],
-        }
-        for row in rows
-    ]
-
-
-def _most_reached_questions(schema: Schema, votes: np.ndarray[Any, Any], most: int = 2) -> Sequence[Question]:
-    """Of the questions that everybody is asked the one with most votes, and of the others those with most votes."""
-    totals = {question.text: votes[question.slice].sum() for question in schema.questions}
-    by_votes = sorted(schema.questions, key=lambda question: -totals[question.text])
-    first = next(question for question in by_votes if question.always_asked)
-    others = [question for question in by_votes if not question.always_asked and totals[question.text] > 0]
-    return [first, *others[: most - 1]]
-
-
-def _thumbnail(files: Sequence[str]) -> str | None:
-    """The image as a data address, or nothing where it cannot be read; FITS images by their percentiles."""
-    try:
-        image = read_galaxy(files, ImageSettings(color=True, stretch="percentile"))
-    except ImageError:
-        return None
-    if image.shape[2] != 3:
-        image = np.rint(image.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
-    scale = _THUMBNAIL_SIZE / max(image.shape[:2])
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    encoded = cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    return as_data("image/jpeg", encoded.tobytes())
+def _describe_votes(votes: np.ndarray[Any, Any], schema: Schema) -> pd.DataFrame:
+    """Of each question: galaxies with votes, and the quartiles of their number."""
+    rows = []
+    for question in schema.questions:
+        totals = votes[:, question.slice].sum(axis=1)
+        asked = totals[totals > 0]
+        quartiles = np.percentile(asked, (25, 50, 75)) if len(asked) else (np.nan,) * 3
+        row = {"question": question.text, "galaxies with votes": len(asked), "share": len(asked) / len(votes)}
+        rows.append(row | dict(zip(("votes, 25 %", "median", "75 %"), quartiles, strict=True)))
+    return pd.DataFrame(rows)

@@ -25,10 +25,10 @@ from zoobot.pytorch.training.fitting import announce, fit, settings_for, with_re
 from zoobot.shared.catalogs import load_catalog, load_schema_of
 from zoobot.shared.dirichlet import ConstantBaseline
 from zoobot.shared.image_sources import open_images
-from zoobot.shared.metrics import FREE_BASELINE, fit_baselines, galaxy_losses
 from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.run_folders import logged_to, open_run
 from zoobot.shared.schemas import Schema
+from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines, galaxy_losses
 
 logger = logging.getLogger(__name__)
 
