@@ -383,6 +383,7 @@ def test_a_run_that_is_killed_again_and_again_loses_and_doubles_nothing(trained,
         finally:
             os._exit(0)
 
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a child has none of its parent's threads
     begun = time.perf_counter()
     os.waitpid(start(tmp_path / "undisturbed"), 0)
@@ -399,7 +400,7 @@ def test_a_run_that_is_killed_again_and_again_loses_and_doubles_nothing(trained,
         if len(parts) == 8:
             for part in chance.sample(parts, 5):
                 part.unlink()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(threads)
     assert len(made) > 3  # they were killed at different points
     predict(trained.folder, simulated / "catalog.csv", tmp_path / "P", PARTS)
     assert_same(tmp_path / "P", whole)
