@@ -12,6 +12,7 @@ test: .venv/dev.installed .venv-tensorflow/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+	.venv-tensorflow/bin/python -m pytest tests/tensorflow
 
 clean:
 	rm -rf .venv .venv-tensorflow .venv-zoobot-2 demo build dist
@@ -29,8 +30,8 @@ clean:
 	touch $@ .venv/pytorch.installed
 
 # TensorFlow has an environment of its own: in one process with torch's triton it aborts Python.
-.venv-tensorflow/installed:
+.venv-tensorflow/installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "zoobot needs Python 3.11, 3.12 or 3.13 on the path, or make PYTHON=/path/to/python"; exit 1; }
-	$(PYTHON) -m venv .venv-tensorflow
-	.venv-tensorflow/bin/python -m pip install --quiet "tensorflow-cpu>=2.20"
+	test -x .venv-tensorflow/bin/python || $(PYTHON) -m venv .venv-tensorflow
+	.venv-tensorflow/bin/python -m pip install --quiet -e ".[tensorflow,jax,test]"
 	touch $@
