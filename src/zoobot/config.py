@@ -6,7 +6,7 @@ Each class is one verb's settings: `TrainSettings(epochs=20)` in Python is `zoob
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -222,13 +222,13 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-class TrainSettings(CatalogSettings, ImageSettings):
-    """How a model is trained. The defaults are the preset `laptop`."""
+class AnyTrainSettings(CatalogSettings, ImageSettings):
+    """What training takes in either framework."""
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     preset: Literal["laptop", "decals"] = "laptop"
     """A set of defaults: laptop (small and quick), decals (Walmsley et al. 2022). Any value can be set alone."""
-    architecture: str = "resnet18"
-    """Encoder: any model name of timm."""
     image_size: int = Field(96, ge=48, le=4096)
     """Side of the model's square input, in pixels."""
     crop_bounds: tuple[float, float] = (0.6, 0.8)
@@ -239,8 +239,6 @@ class TrainSettings(CatalogSettings, ImageSettings):
     """Smallest and largest width : height of what is cut in training."""
     augmentations: Literal["none", "astro"] = "none"
     """In training, also imitate sky and telescope: sources, missing data, gradients, seeing, noise and distortion."""
-    augment_on: Literal["cpu", "device"] = "cpu"
-    """Where images are cut and resampled: by the processes that read them, or whole batches on the GPU."""
     batch_size: int = Field(32, ge=1)
     """Galaxies per training step, on each device."""
     epochs: int = Field(100, ge=1)
@@ -265,10 +263,6 @@ class TrainSettings(CatalogSettings, ImageSettings):
     """Fractions of galaxies for training, validation and test."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the split, the weights and every random view."""
-    workers: int | None = Field(None, ge=0)
-    """Processes that read images; by default one per core, 8 at most, with a CUDA GPU, else none."""
-    device: Device = "auto"
-    """Where to train."""
     devices: int = Field(1, ge=1)
     """Number of GPUs of this machine."""
     precision: Precision = "32"
@@ -280,18 +274,16 @@ class TrainSettings(CatalogSettings, ImageSettings):
     @classmethod
     def _fill_from_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
         preset = values.get("preset", "laptop")
-        return {**(PRESETS.get(preset, {}) if isinstance(preset, str) else {}), **values}
+        return {**(cls._presets.get(preset, {}) if isinstance(preset, str) else {}), **values}
 
     @model_validator(mode="after")
-    def _check_pairs(self) -> "TrainSettings":
+    def _check_pairs(self) -> "AnyTrainSettings":
         _check_bounds("crop_bounds", self.crop_bounds, 0.0, 1.0)
         _check_bounds("aspect_bounds", self.aspect_bounds, 0.0, 10.0)
         _check_bounds("concentration_bounds", self.concentration_bounds, 0.0, 1e6)
         if self.concentration_bounds[0] == self.concentration_bounds[1]:
             raise ValueError(f"concentration_bounds must differ. Got {self.concentration_bounds} instead.")
         _check_fractions(self.split)
-        if self.augmentations == "astro" and self.augment_on == "device":
-            raise ValueError("augmentations astro are made on the CPU. Leave out augment_on device.")
         return self
 
     @property
@@ -306,6 +298,48 @@ class TrainSettings(CatalogSettings, ImageSettings):
             aspect_bounds=self.aspect_bounds,
             augmentations=self.augmentations,
         )
+
+
+class TrainSettings(AnyTrainSettings):
+    """How a model is trained with PyTorch. The defaults are the preset `laptop`."""
+
+    architecture: str = "resnet18"
+    """Encoder: any model name of timm."""
+    augment_on: Literal["cpu", "device"] = "cpu"
+    """Where images are cut and resampled: by the processes that read them, or whole batches on the GPU."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that read images; by default one per core, 8 at most, with a CUDA GPU, else none."""
+    device: Device = "auto"
+    """Where to train."""
+
+    @model_validator(mode="after")
+    def _check_where(self) -> "TrainSettings":
+        if self.augmentations == "astro" and self.augment_on == "device":
+            raise ValueError("augmentations astro are made on the CPU. Leave out augment_on device.")
+        return self
+
+
+KERAS_PRESETS = {**PRESETS, "decals": {**PRESETS["decals"], "architecture": "EfficientNetB0"}}
+
+
+class KerasTrainSettings(AnyTrainSettings):
+    """How a model is trained with Keras. The defaults are the preset `laptop`."""
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = KERAS_PRESETS
+    architecture: str = "EfficientNetB0"
+    """Encoder: any name of keras.applications."""
+    augment_in_model: bool = False
+    """Cut and resample whole batches in layers at the front of the model, instead of while reading."""
+    workers: int | None = Field(None, ge=1)
+    """Batches that are read at once; by default one per core."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to train."""
+
+    @model_validator(mode="after")
+    def _check_where(self) -> "KerasTrainSettings":
+        if self.augmentations == "astro" and self.augment_in_model:
+            raise ValueError("augmentations astro are made while reading. Leave out augment_in_model.")
+        return self
 
 
 class BenchSettings(ImageSettings):

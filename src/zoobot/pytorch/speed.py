@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from zoobot.config import BenchSettings, PredictSettings, PrepareSettings, TrainSettings
 from zoobot.errors import OutputError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
-from zoobot.pytorch.devices import count_cores, find_device
+from zoobot.pytorch.devices import find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.predictions.forward import autocast
 from zoobot.pytorch.predictions.predict_on_catalog import load_batches, predict_batch
@@ -40,6 +40,7 @@ from zoobot.shared.images import ImageArray
 from zoobot.shared.preparation import prepare
 from zoobot.shared.run_folders import versions, write_atomically
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_runs import count_cores
 
 logger = logging.getLogger(__name__)
 

@@ -25,6 +25,7 @@ from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.schemas import Schema
 
 WEIGHTS = "weights.safetensors"
+KERAS_WEIGHTS = "model.weights.h5"
 _CONFIG = ("framework", "architecture", "settings", "versions", "split")
 _METRICS = ("best_epoch", "validation_loss", "validation_loss_of_baselines", "baselines", "history")
 
@@ -44,6 +45,11 @@ class ModelFolder:
     config: dict[str, Any]
     metrics: dict[str, Any]
     galaxies: pd.DataFrame
+
+    @property
+    def weights(self) -> str:
+        """The name of the file of weights."""
+        return KERAS_WEIGHTS if self.config["framework"] == "tensorflow" else WEIGHTS
 
     @property
     def reading(self) -> ImageSettings:
@@ -66,7 +72,7 @@ class ModelFolder:
     def describe(self) -> dict[str, Any]:
         """What travels with every prediction of the model: where it comes from and how it was trained."""
         return {
-            "weights_sha256": file_checksum(self.path / WEIGHTS),
+            "weights_sha256": file_checksum(self.path / self.weights),
             "config": self.config,
             "metrics": self.metrics,
         }

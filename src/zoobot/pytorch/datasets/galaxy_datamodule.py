@@ -1,17 +1,16 @@
 """Galaxies for Lightning: training, validation and test loaders from one catalog or prepared folder."""
 
 import lightning as L
-import pandas as pd
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from zoobot.config import TrainSettings
-from zoobot.errors import CatalogError
 from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset, as_it_is
 from zoobot.pytorch.datasets.views_on_device import warp_on_device
 from zoobot.pytorch.devices import count_workers, find_device
-from zoobot.shared.catalogs import SPLITS, Catalog, split_by_galaxy
+from zoobot.shared.catalogs import Catalog
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_runs import split_catalog
 
 GalaxyLoader = DataLoader[tuple[Tensor, ...]]
 
@@ -33,15 +32,8 @@ class GalaxyDataModule(L.LightningDataModule):
         self.settings = settings
         self.first_epoch = 0
         """Where a run that goes on begins."""
-        split = split_by_galaxy(catalog.id_str, settings.split, settings.seed)
-        self.catalogs = {name: catalog.rows(split == name) for name in SPLITS}
-        self.galaxies = pd.DataFrame({"id_str": catalog.id_str, "split": split.astype(object)})
-        for name, fraction in zip(SPLITS, settings.split, strict=True):
-            if fraction > 0 and not len(self.catalogs[name]):
-                raise CatalogError(
-                    f"The catalog {catalog.source} has {len(catalog)} galaxies, too few for the split "
-                    f"{settings.split}: no {name} galaxy. Give it more galaxies, or change --split."
-                )
+        split = split_catalog(catalog, settings)
+        self.catalogs, self.galaxies = split.catalogs, split.galaxies
 
     def train_dataloader(self) -> GalaxyLoader:
         dataset = self._dataset("train")

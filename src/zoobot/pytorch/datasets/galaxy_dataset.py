@@ -19,6 +19,7 @@ from zoobot.shared.adjustments import Adjustments, Key
 from zoobot.shared.catalogs import Catalog, galaxy_hash
 from zoobot.shared.image_sources import ImageSource, open_images
 from zoobot.shared.images import ImageArray
+from zoobot.shared.training_runs import edges_of_batches, order_of_epoch
 from zoobot.shared.views import read_squares, render, render_readable
 
 RandomView = tuple[int, int]
@@ -161,7 +162,7 @@ class EpochOrder(Sampler[RandomView]):
 
     def rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """This process's share of the epoch, in order."""
-        order = np.random.default_rng((self.seed, self._epoch)).permutation(self.n_galaxies)
+        order = order_of_epoch(self.n_galaxies, self.seed, self._epoch)
         rank, world_size = _rank_and_world_size()
         share: np.ndarray[tuple[int], np.dtype[np.int64]] = np.resize(order, len(self) * world_size)[rank::world_size]
         return share
@@ -178,8 +179,7 @@ class EvenBatches(Sampler[list[RandomView]]):
 
     def __iter__(self) -> Iterator[list[RandomView]]:
         views = iter(self.sampler)
-        edges = np.linspace(0, len(self.sampler), len(self) + 1).round().astype(int)
-        for first, end in pairwise(edges):
+        for first, end in pairwise(edges_of_batches(len(self.sampler), self.batch_size)):
             yield list(islice(views, end - first))
 
 

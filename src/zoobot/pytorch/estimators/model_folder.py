@@ -14,7 +14,8 @@ from zoobot.config import TrainSettings
 from zoobot.errors import ModelError, SettingError
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.shared.model_folders import WEIGHTS, read_model_folder, write_model_folder
-from zoobot.shared.run_folders import replace_folder, versions, write_atomically
+from zoobot.shared.run_folders import replace_folder, write_atomically
+from zoobot.shared.training_runs import describe_model
 
 OWN_ENCODER = "own encoder"
 
@@ -31,24 +32,8 @@ def save_model(model: ZoobotTree, folder: Path, *, metrics: Mapping[str, Any], g
     temporary.mkdir(parents=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_atomically(temporary / WEIGHTS, save(weights))
-    settings = model.settings
-    config = {
-        "framework": "pytorch",
-        "architecture": OWN_ENCODER if model.has_own_encoder else settings.architecture,
-        "preprocessing": {
-            **settings.adjustments.to_dict(),
-            **settings.record_reading(),
-            "channels": model.channels,
-            "bands": model.bands,
-        },
-        "settings": settings.model_dump(mode="json"),
-        "versions": versions(),
-        "split": {
-            "seed": settings.seed,
-            "fractions": list(settings.split),
-            "galaxies": galaxies["split"].value_counts().to_dict(),
-        },
-    }
+    architecture = OWN_ENCODER if model.has_own_encoder else model.settings.architecture
+    config = describe_model("pytorch", architecture, model.settings, model.channels, model.bands, galaxies)
     write_model_folder(temporary, model.schema, config, metrics, galaxies)
     replace_folder(temporary, folder)
 

@@ -25,22 +25,29 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from rich.progress import Progress
 from torch import nn
 
-from zoobot.config import ImageSettings, TrainSettings
-from zoobot.errors import ImageError, ModelError, OutputError, SettingError
+from zoobot.config import TrainSettings
+from zoobot.errors import OutputError, SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
-from zoobot.pytorch.devices import count_cores, explain_out_of_memory, find_device
+from zoobot.pytorch.devices import explain_out_of_memory, find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model, save_model
 from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of
 from zoobot.shared.dirichlet import ConstantBaseline
-from zoobot.shared.image_sources import find_unreadable, open_images, refuse_other_reading
-from zoobot.shared.metrics import FREE_BASELINE, fit_baselines, galaxy_losses
+from zoobot.shared.image_sources import open_images
+from zoobot.shared.metrics import FREE_BASELINE, fit_baselines
 from zoobot.shared.model_folders import read_model_folder
-from zoobot.shared.run_folders import logged_to, open_run, write_atomically
+from zoobot.shared.run_folders import logged_to, open_run
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_runs import (
+    announce,
+    announce_epoch,
+    describe_training,
+    leave_out_unreadable,
+    read_as_prepared,
+    say_trained,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +63,7 @@ class TrainedModel:
     metrics: dict[str, Any]
 
     def __str__(self) -> str:
-        lines = [
-            f"Model:           {self.folder}",
-            f"Best epoch:      {self.metrics['best_epoch']} of {len(self.metrics['history']['epoch'])}",
-            f"Validation loss: {self.metrics['validation_loss']:.3f} per galaxy",
-        ]
-        for name, loss in self.metrics["validation_loss_of_baselines"].items():
-            lines.append(f"  {name}: {loss:.3f}")
-        return "\n".join(lines)
+        return say_trained(self.folder, self.metrics)
 
 
 def train(
@@ -121,35 +121,20 @@ def train(
     with logged_to(run / "log.txt"):
         if isinstance(catalog, L.LightningDataModule):
             return _fit(model, catalog, run)
-        datamodule = GalaxyDataModule(_with_readable_images(galaxies, settings, run), tree, settings)
-        _announce(datamodule)
+        is_begun = _find_first_epoch(run / "checkpoints" / "last.ckpt") > 0
+        datamodule = GalaxyDataModule(leave_out_unreadable(galaxies, settings, run, is_begun), tree, settings)
+        announce(datamodule.catalogs, settings)
         return _fit(model, datamodule, run)
 
 
 def settings_for(galaxies: Catalog, settings: TrainSettings) -> TrainSettings:
     """The settings, with the reading of prepared images where nothing else is asked for."""
-    if galaxies.prepared is None:
-        if settings.augment_on == "device":
+    if settings.augment_on == "device":
+        if galaxies.prepared is None:
             raise SettingError("--augment-on device needs prepared images ('zoobot prepare'), all of one size.")
-        return settings
-    info = galaxies.prepared.info
-    if info.image_size is None and settings.augment_on == "device":
-        raise SettingError("--augment-on device needs images of one size. Prepare them with --pixels raw.")
-    there = info.image_settings
-    asked = {name: getattr(settings, name) for name in ImageSettings.model_fields}
-    defaults = ImageSettings()
-    given = {name: value for name, value in asked.items() if value != getattr(defaults, name)}
-    refuse_other_reading(there.model_copy(update=given), there, galaxies.source)
-    reading_size = settings.adjustments.reading_size
-    if info.image_size is not None and info.image_size < reading_size:
-        logger.warning(
-            "The prepared images have %d pixels, and this model would see detail of %d: for sharper views, prepare "
-            "them with --image-size %d.",
-            info.image_size,
-            reading_size,
-            reading_size,
-        )
-    return settings.model_copy(update={name: getattr(there, name) for name in ImageSettings.model_fields})
+        if galaxies.prepared.info.image_size is None:
+            raise SettingError("--augment-on device needs images of one size. Prepare them with --pixels raw.")
+    return read_as_prepared(galaxies, settings)
 
 
 def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> TrainedModel:
@@ -177,19 +162,8 @@ def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> Tra
     model.cpu().eval()
     history = _read_history(run)
     best_epoch = int(checkpoint["epoch"]) + 1
-    validation_loss = dict(zip(history["epoch"], history[VALIDATION_LOSS], strict=True))[best_epoch]
-    if validation_loss is None:
-        raise ModelError(
-            f"Training in '{run}' diverged: the validation loss is not a number. Start again in another folder with a "
-            "lower --learning-rate, or with --precision 32."
-        )
-    metrics = {
-        "best_epoch": best_epoch,
-        "validation_loss": validation_loss,
-        "validation_loss_of_baselines": _validation_losses(baselines, datamodule),
-        "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
-        "history": history,
-    }
+    validation = datamodule.catalogs["validation"] if isinstance(datamodule, GalaxyDataModule) else None
+    metrics = describe_training(run, history, best_epoch, baselines, validation, model.schema)
     galaxies = pd.DataFrame({"id_str": [], "split": []}, dtype=object)
     if isinstance(datamodule, GalaxyDataModule):
         galaxies = datamodule.galaxies
@@ -276,68 +250,9 @@ class EpochLines(Callback):
         if not trainer.is_global_zero:
             return
         metrics = trainer.callback_metrics
-        logger.info(
-            "Epoch %d of %s: training loss %.3f, validation loss %.3f",
-            trainer.current_epoch + 1,
-            trainer.max_epochs,
-            metrics["train/loss"],
-            metrics[VALIDATION_LOSS],
+        announce_epoch(
+            trainer.current_epoch + 1, trainer.max_epochs, float(metrics["train/loss"]), float(metrics[VALIDATION_LOSS])
         )
-
-
-def _with_readable_images(catalog: Catalog, settings: TrainSettings, run: Path) -> Catalog:
-    """Read every image file once; stop at those that cannot be read, or leave them out. Prepared images were read.
-
-    `rejected.csv` lists them, and the rows of the catalog that were left out.
-    """
-    unreadable: dict[int, str] = {}
-    if catalog.prepared is None:
-        with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
-            task = progress.add_task("Checking images", total=len(catalog))
-            source = open_images(catalog, settings.reading)
-            unreadable = find_unreadable(source, count_cores(), lambda: progress.advance(task))
-    rows = list(unreadable)
-    images = catalog.table.loc[rows, ["id_str", catalog.file_columns[0]]].assign(reason=list(unreadable.values()))
-    record = run / "rejected.csv"
-    listed = catalog.list_rejected(images.itertuples(index=False)).to_csv(index=False)
-    if _find_first_epoch(run / "checkpoints" / "last.ckpt") and record.read_text() != listed:
-        raise OutputError(
-            f"Other images can be read now than when the run in '{run}' was begun ('{record}' lists those that could "
-            "not). Restore them to go on with it, or start again in another folder."
-        )
-    write_atomically(record, listed)
-    if not rows:
-        return catalog
-    count = f"{len(rows):,} of {len(catalog):,} images cannot be read"
-    reasons = "\n".join(f"- {reason}" for reason in unreadable.values())
-    if settings.on_bad_image == "stop" or len(rows) == len(catalog):
-        raise ImageError(
-            f"{count}:\n{reasons}\n"
-            "Mend or remove them, or leave their galaxies out with --on-bad-image drop. A relative file_loc is "
-            f"relative to the folder '{catalog.folder}'. The list is also in '{record}'."
-        )
-    logger.warning("%s; their galaxies are left out:\n%s", count, reasons)
-    return catalog.rows(np.setdiff1d(np.arange(len(catalog)), rows))
-
-
-def _announce(datamodule: GalaxyDataModule) -> None:
-    settings = datamodule.settings
-    counts = ", ".join(f"{len(part):,} {name}" for name, part in datamodule.catalogs.items())
-    logger.info("Galaxies: %s (split %s, seed %s).", counts, settings.split, settings.seed)
-    reading = settings.record_reading()
-    others = settings.model_dump(exclude={"preset", *ImageSettings.model_fields})
-    described = ", ".join(f"{name} {value}" for name, value in {**others, **reading}.items())
-    logger.info("Settings (preset %s where not given): %s.", settings.preset, described)
-
-
-def _validation_losses(baselines: dict[str, ConstantBaseline], datamodule: L.LightningDataModule) -> dict[str, float]:
-    if not isinstance(datamodule, GalaxyDataModule):
-        return {}
-    validation = datamodule.catalogs["validation"]
-    return {
-        name: float(galaxy_losses(validation.votes, baseline.concentrations[None], datamodule.schema).mean())
-        for name, baseline in baselines.items()
-    }
 
 
 def _read_history(run: Path) -> dict[str, list[Any]]:

@@ -44,7 +44,7 @@ class MultiquestionLoss(keras.losses.Loss):  # type: ignore[misc]
 
     def __init__(self, question_index_groups: Sequence[tuple[int, int]]) -> None:
         super().__init__(name="multiquestion_loss", dtype="float32")
-        self.question_index_groups = [tuple(group) for group in question_index_groups]
+        self.question_index_groups = [(first, last) for first, last in question_index_groups]
 
     def call(self, labels: Tensor, predictions: Tensor) -> Tensor:
         """`(galaxy,)` of votes and concentrations, both `(galaxy, answer)`."""
