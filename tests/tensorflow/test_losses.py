@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from scipy.special import digamma
 
-import tensorflow as tf
 from zoobot.shared import dirichlet
 from zoobot.shared.schemas import get_schema
 from zoobot.tensorflow.training import losses

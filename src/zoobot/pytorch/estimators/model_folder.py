@@ -13,11 +13,16 @@ from torch import nn
 from zoobot.config import TrainSettings
 from zoobot.errors import ModelError, SettingError
 from zoobot.pytorch.estimators.define_model import ZoobotTree
-from zoobot.shared.model_folders import WEIGHTS, read_model_folder, write_model_folder
+from zoobot.shared.model_folders import (
+    OWN_ENCODER,
+    WEIGHTS,
+    read_model_folder,
+    refuse_other_framework,
+    refuse_own_encoder,
+    write_model_folder,
+)
 from zoobot.shared.run_folders import replace_folder, write_atomically
 from zoobot.shared.training_runs import describe_model
-
-OWN_ENCODER = "own encoder"
 
 
 def save_model(model: ZoobotTree, folder: Path, *, metrics: Mapping[str, Any], galaxies: pd.DataFrame) -> None:
@@ -49,13 +54,8 @@ def load_model(folder: str | Path, encoder: nn.Module | None = None) -> ZoobotTr
         ModelError: no model folder, damaged, made by another framework, or weights that do not fit.
     """
     described = read_model_folder(folder)
-    if described.config.get("framework") != "pytorch":
-        raise ModelError(f"The model in '{folder}' was made with {described.config.get('framework')}, not pytorch.")
-    if described.config["architecture"] == OWN_ENCODER and encoder is None:
-        raise ModelError(
-            f"The model in '{folder}' has an encoder of your own, which zoobot cannot build. In Python, give it to "
-            "load_model(folder, encoder=...) and the model to predict(...)."
-        )
+    refuse_other_framework(described, "pytorch")
+    refuse_own_encoder(described, encoder is not None)
     try:
         settings = TrainSettings(**described.config["settings"])
         preprocessing = described.config["preprocessing"]
