@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import keras
@@ -37,3 +38,12 @@ def tiny() -> KerasTrainSettings:
 @pytest.fixture(scope="session")
 def trained(simulated: Path, tiny: KerasTrainSettings, tmp_path_factory: pytest.TempPathFactory) -> TrainedModel:
     return train(simulated / "catalog.csv", "gz2", tmp_path_factory.mktemp("trained") / "RUN", tiny)
+
+
+@pytest.fixture(scope="session")
+def torch_python() -> Path:
+    """The interpreter of the other framework's environment, for tests that compare the two through files."""
+    python = Path(os.environ.get("ZOOBOT_TORCH_PYTHON", Path(__file__).parents[2] / ".venv" / "bin" / "python"))
+    if not python.is_file():
+        pytest.skip(f"PyTorch is needed in '{python}' ('make test' makes it; or set ZOOBOT_TORCH_PYTHON)")
+    return python

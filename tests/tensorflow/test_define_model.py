@@ -1,3 +1,5 @@
+import subprocess
+
 import keras
 import numpy as np
 import pytest
@@ -24,6 +26,29 @@ def test_concentrations_stay_in_their_bounds_and_equal_the_formula(bounds):
     np.testing.assert_allclose(concentrations, expected, rtol=1e-5)
     extreme = np.asarray(head(features * 1000))
     assert (extreme.min() >= bounds[0], extreme.max() <= bounds[1]) == (True, True)
+
+
+TORCH_HEAD = """
+import sys
+import numpy as np, torch
+from zoobot.pytorch.estimators.define_model import DirichletHead
+given = np.load(sys.argv[1])
+head = DirichletHead(8, 30, dropout=0.3, bounds=(0.05, 100.05)).eval()
+head.linear.weight.data = torch.tensor(given["weights"].T)
+head.linear.bias.data = torch.tensor(given["bias"])
+np.save(sys.argv[2], head(torch.tensor(given["features"])).detach().numpy())
+"""
+
+
+def test_the_head_equals_that_of_torch(torch_python, tmp_path):
+    head = DirichletHead(30, dropout=0.3, bounds=(0.05, 100.05))
+    features = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
+    concentrations = head(features)
+    weights, bias = (np.asarray(values) for values in head.linear.weights)
+    np.savez(tmp_path / "given.npz", features=features, weights=weights, bias=bias)
+    words = [torch_python, "-c", TORCH_HEAD, str(tmp_path / "given.npz"), str(tmp_path / "found.npy")]
+    subprocess.run(words, check=True)
+    np.testing.assert_allclose(concentrations, np.load(tmp_path / "found.npy"), rtol=1e-5)
 
 
 def test_the_head_starts_from_given_concentrations():

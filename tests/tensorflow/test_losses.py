@@ -2,7 +2,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,8 +14,6 @@ from zoobot.shared.schemas import get_schema
 from zoobot.tensorflow.training import losses
 
 GROUPS = [(0, 2), (3, 4), (5, 9)]
-ROOT = Path(__file__).parents[2]
-TORCH_PYTHON = Path(os.environ.get("ZOOBOT_TORCH_PYTHON", ROOT / ".venv" / "bin" / "python"))
 
 
 def draw(n_galaxies=50, seed=0, groups=GROUPS):
@@ -89,13 +86,11 @@ np.savez(sys.argv[2], **found)
 """
 
 
-def test_equals_torch_in_a_process_of_its_own(stripe_82, tmp_path):
-    if not TORCH_PYTHON.is_file():
-        pytest.skip(f"needs PyTorch in '{TORCH_PYTHON}' ('make test' makes it; or set ZOOBOT_TORCH_PYTHON)")
+def test_equals_torch_in_a_process_of_its_own(stripe_82, torch_python, tmp_path):
     votes, concentrations, groups = stripe_82
     np.savez(tmp_path / "given.npz", votes=votes, concentrations=concentrations)
     words = [tmp_path / "given.npz", tmp_path / "found.npz", json.dumps(groups)]
-    subprocess.run([TORCH_PYTHON, "-c", TORCH_SIDE, *map(str, words)], check=True)
+    subprocess.run([torch_python, "-c", TORCH_SIDE, *map(str, words)], check=True)
     torch = np.load(tmp_path / "found.npz")
     loss, gradient = loss_and_gradient(*stripe_82)
     np.testing.assert_allclose(loss, torch["losstorch.float64"], rtol=1e-9, atol=1e-11)

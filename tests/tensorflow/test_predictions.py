@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,8 +98,6 @@ def test_only_the_folder_s_own_model_is_accepted(trained, simulated, tmp_path):
 
 
 def test_weights_that_are_missing(trained, simulated, tmp_path):
-    import shutil
-
     shutil.copytree(trained.folder, tmp_path / "model")
     (tmp_path / "model" / "model.weights.h5").unlink()
     with pytest.raises(ModelError, match="missing or do not fit"):
