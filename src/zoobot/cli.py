@@ -262,6 +262,7 @@ COMMANDS = [
             "output": (Path | None, _option("JSON file to write.", None)),
         },
         settings=config.BenchSettings,
+        with_keras=("zoobot.tensorflow.speed:bench", config.KerasBenchSettings),
     ),
     Command(
         verb="demo",

@@ -363,6 +363,25 @@ class BenchSettings(ImageSettings):
     """How long each thing is measured."""
 
 
+class KerasBenchSettings(ImageSettings):
+    """How the speed of this machine with Keras is measured."""
+
+    architecture: str = "EfficientNetB0"
+    """Encoder: any name of keras.applications."""
+    image_size: int = Field(96, ge=48, le=4096)
+    """Side of the model's square input, in pixels."""
+    batch_size: int = Field(32, ge=1)
+    """Galaxies per batch."""
+    augment_in_model: bool = False
+    """Cut and resample whole batches in layers at the front of the model, instead of while reading."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to train."""
+    precision: Precision = "32"
+    """Arithmetic of the encoder."""
+    seconds: float = Field(3.0, gt=0)
+    """How long each thing is measured."""
+
+
 class PredictSettings(Settings):
     """How a model's predictions are made and written."""
 
