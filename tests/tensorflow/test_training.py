@@ -181,7 +181,7 @@ from zoobot.config import KerasTrainSettings
 from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.schemas import get_schema
 from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
-from zoobot.tensorflow.devices import find_strategy
+from zoobot.tensorflow.devices import find_place
 from zoobot.tensorflow.training import losses
 
 schema = get_schema("gz2")
@@ -189,7 +189,7 @@ catalog = load_catalog(sys.argv[1], schema).rows(np.arange(56))
 found = []
 for devices, size in ((1, 8), (2, 4)):
     settings = KerasTrainSettings(image_size=48, batch_size=size)
-    with find_strategy("cpu", devices).scope():
+    with find_place("cpu", devices)():
         keras.utils.set_random_seed(1)
         answers = layers.Dense(30, "softplus", bias_initializer="ones")
         model = keras.Sequential([layers.Rescaling(1 / 255), layers.Flatten(), answers])

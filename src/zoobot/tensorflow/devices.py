@@ -1,7 +1,9 @@
 """Where Keras computes, and what to say when the device's memory is too small."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -41,17 +43,18 @@ def count_gpus() -> int:
     return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
 
 
-def find_strategy(device: str, devices: int) -> tf.distribute.Strategy:
-    """How a training is shared out among GPUs; one device needs no sharing.
+def find_place(device: str, devices: int) -> Callable[[], AbstractContextManager[Any]]:
+    """Contexts in which a model is made and trained: on one device, or shared out among several.
 
     Raises:
         SettingError: several devices, and Keras does not run on TensorFlow.
     """
     if devices == 1:
-        return tf.distribute.get_strategy()
+        return partial(keras.device, f"{device}:0")
     if keras.backend.backend() != "tensorflow":
         raise SettingError(f"--devices {devices} needs Keras on TensorFlow. Unset KERAS_BACKEND.")
-    return tf.distribute.MirroredStrategy([f"{device}:{number}" for number in range(devices)])
+    strategy = tf.distribute.MirroredStrategy([f"{device}:{number}" for number in range(devices)])
+    return strategy.scope  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from zoobot.shared.training_runs import (
     split_catalog,
 )
 from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
-from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_strategy
+from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_place
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_model, save_model
 from zoobot.tensorflow.training.epochs import KeptEpochs, ProgressBar
@@ -96,7 +96,7 @@ def train(
     inputs: dict[str, Any] = {"schema": tree.to_dict()}
     channels, bands = None, list[str]()
     if encoder is not None:
-        inputs["encoder"] = encoder.to_json()
+        inputs["encoder"] = [f"{type(layer).__name__} {layer.count_params()}" for layer in encoder.layers]
     if isinstance(catalog, tuple):
         inputs["data"] = repr(catalog)
     else:
@@ -105,15 +105,15 @@ def train(
         inputs["catalog"] = galaxies.checksum()
         channels, bands = open_images(galaxies, settings.reading).channels, galaxies.bands
     keras.utils.set_random_seed(settings.seed % (2**32 - 1) + 1)  # tf.data shuffles by no epoch under a seed of 0
-    strategy = find_strategy(device, settings.devices)
-    with strategy.scope(), keras.device(f"{device}:0"):
+    place = find_place(device, settings.devices)
+    with place():
         model = ZoobotTree(tree, settings, encoder, channels, bands)
     run = open_run(output, "train", settings, inputs, makes="checkpoints/*.h5")
     folder = run / "model"
     if (folder / "config.json").is_file():
         logger.warning("'%s' is already trained: its model is returned as it is.", run)
         return TrainedModel(load_model(folder, encoder), folder, read_model_folder(folder).metrics)
-    with logged_to(run / "log.txt"), explain_out_of_memory(settings.batch_size):
+    with logged_to(run / "log.txt"), explain_out_of_memory(settings.batch_size), place():
         kept = KeptEpochs(run, settings.epochs, settings.patience)
         if isinstance(catalog, tuple):
             _fit(model, kept, *_own_steps(catalog), device)
@@ -123,7 +123,7 @@ def train(
         announce(split.catalogs, settings)
         baselines = fit_baselines(split.catalogs["train"].votes, tree)
         model.head.start_from(baselines[FREE_BASELINE].concentrations)
-        _fit_catalogs(model, kept, split.catalogs, strategy, device)
+        _fit_catalogs(model, kept, split.catalogs, device)
         return _finish(model, kept, split, baselines)
 
 
@@ -131,12 +131,11 @@ def _fit_catalogs(
     model: ZoobotTree,
     kept: KeptEpochs,
     catalogs: dict[str, Catalog],
-    strategy: tf.distribute.Strategy,
     device: str,
 ) -> None:
     training = GalaxyBatches(catalogs["train"], model.settings, model.settings.devices)
     validation = GalaxyBatches(catalogs["validation"], model.settings)
-    with training.explain_problems(), validation.explain_problems(), strategy.scope():
+    with training.explain_problems(), validation.explain_problems():
         _fit(
             model,
             kept,
