@@ -72,8 +72,9 @@ def test_arrows_point_one_way():
         found = set(imports(path))
         room = path.relative_to(SOURCE).parts[0]
         forbidden = {
-            "shared": ("zoobot.pytorch", "zoobot.tensorflow", "torch"),
+            "shared": ("zoobot.pytorch", "zoobot.tensorflow", "torch", "tensorflow", "keras"),
             "pytorch": ("zoobot.tensorflow", "keras"),
+            "tensorflow": ("zoobot.pytorch", "torch", "lightning", "timm"),
         }
         assert not [name for name in found if name.startswith(forbidden.get(room, ()) or "\0")], path
         assert room == "cli.py" or "zoobot.cli" not in found, path

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from pydantic.fields import FieldInfo
@@ -36,6 +36,8 @@ class Command:
     inputs: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     settings: type[config.Settings] | None = None
     group: str | None = None
+    with_keras: tuple[str, type[config.Settings]] | None = None
+    """Its function and settings with `--framework tensorflow`, where a verb is done by either framework."""
 
 
 def _argument(help: str) -> Any:
@@ -48,6 +50,7 @@ def _option(help: str, default: Any = ...) -> Any:
 
 _CATALOG = (Path, _argument("Table with id_str, file_loc and votes: CSV, Parquet, FITS, VOTable or ECSV."))
 _SCHEMA = (str, _option("Decision tree: a name ('zoobot schema list') or a YAML file."))
+_FRAMEWORK = (Literal["pytorch", "tensorflow"], _option("What computes: PyTorch, or Keras on TensorFlow.", "pytorch"))
 _OUTPUT = (Path, _option("Folder to write; new, empty, or that of the same command."))
 _EMBEDDINGS = _argument("Folder written by 'zoobot embed', or a table with id_str and columns feat_....")
 
@@ -185,6 +188,7 @@ COMMANDS = [
             "output": _OUTPUT,
         },
         settings=config.TrainSettings,
+        with_keras=("zoobot.tensorflow.training.train_with_keras:train", config.KerasTrainSettings),
     ),
     Command(
         verb="finetune",
@@ -210,7 +214,7 @@ COMMANDS = [
     ),
     Command(
         verb="predict",
-        function="zoobot.pytorch.predictions.predict_on_catalog:predict_paths",
+        function="zoobot.frameworks:predict_paths",
         summary="Predict how volunteers would answer.",
         details="Writes concentrations and vote fractions for every galaxy, part by part. Interrupted and started "
         "again, it goes on where it stopped.",
@@ -382,6 +386,7 @@ COMMANDS = [
             "output": (Path | None, _option("JSON file to write.", None)),
         },
         settings=config.BenchSettings,
+        with_keras=("zoobot.tensorflow.speed:bench", config.KerasBenchSettings),
     ),
     Command(
         verb="demo",
@@ -391,6 +396,7 @@ COMMANDS = [
         example="zoobot demo --output demo",
         inputs={"output": _OUTPUT},
         settings=config.DemoSettings,
+        with_keras=("zoobot.tensorflow.examples.demo:run_demo", config.DemoSettings),
     ),
 ]
 
@@ -454,12 +460,15 @@ def _as_function(command: Command) -> Callable[..., None]:
     @_one_message_for_each_fault()
     def call(**given: Any) -> None:
         arguments = {name: given.pop(name) for name in command.inputs}
-        if command.settings is not None:
+        function, settings = command.function, command.settings
+        if command.with_keras and given.pop("framework") == "tensorflow":
+            function, settings = command.with_keras
+        if settings is not None:
             file, changes = given.pop("config"), given.pop("changes")
             chosen = {name: value for name, value in given.items() if value is not None}
-            arguments["settings"] = config.load_settings(command.settings, file, changes, chosen)
-        module, function = command.function.split(":")
-        result = getattr(importlib.import_module(module), function)(**arguments)
+            arguments["settings"] = config.load_settings(settings, file, changes, chosen)
+        module, name = function.split(":")
+        result = getattr(importlib.import_module(module), name)(**arguments)
         typer.echo(str(result))
 
     parameters = [
@@ -476,9 +485,15 @@ def _parameters(command: Command) -> dict[str, tuple[Any, Any]]:
     if command.settings is None:
         return dict(command.inputs)
     fields = command.settings.model_fields
+    in_keras = command.with_keras[1].model_fields if command.with_keras else {}
+    both = {**in_keras, **fields}
     return {
         **command.inputs,
-        **{name: (_or_none(described.annotation), _setting(name, described)) for name, described in fields.items()},
+        **({"framework": _FRAMEWORK} if command.with_keras else {}),
+        **{
+            name: (_or_none(described.annotation), _setting(name, described, in_keras.get(name)))
+            for name, described in both.items()
+        },
         "config": (
             Path | None,
             typer.Option(None, "--config", help="YAML file of settings.", show_default=False),
@@ -494,15 +509,22 @@ def _or_none(annotation: Any) -> Any:
     return annotation | None
 
 
-def _setting(name: str, described: FieldInfo) -> Any:
+def _setting(name: str, described: FieldInfo, in_keras: FieldInfo | None) -> Any:
     """An option that is None unless given, so that presets and files can fill it; its help says the default."""
-    default, help_text = described.default, str(described.description)
-    if default not in (None, []) and not isinstance(default, bool):
-        shown = " ".join(f"{part:g}" for part in default) if isinstance(default, tuple) else default
-        help_text += f" [default: {shown}]"
+    default, help_text = described.default, _help(described)
+    if in_keras is not None and _help(in_keras) != help_text:
+        help_text += f" With TensorFlow: {_help(in_keras)}"
     flag = "--" + name.replace("_", "-")
     declaration = f"{flag}/--no-{flag[2:]}" if default is True else flag
     return typer.Option(None, declaration, help=help_text, show_default=False)
+
+
+def _help(described: FieldInfo) -> str:
+    default, text = described.default, str(described.description)
+    if default in (None, []) or isinstance(default, bool):
+        return text
+    shown = " ".join(f"{part:g}" for part in default) if isinstance(default, tuple) else default
+    return f"{text} [default: {shown}]"
 
 
 def _build() -> None:

@@ -6,7 +6,7 @@ Each class is one verb's settings: `TrainSettings(epochs=20)` in Python is `zoob
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -223,7 +223,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class LearnSettings(CatalogSettings, ImageSettings):
-    """What training and finetuning have in common: what is seen, how long, on what machine."""
+    """What training and finetuning have in common in every framework: what is seen, and how long."""
 
     image_size: int = Field(96, ge=48, le=4096)
     """Side of the model's square input, in pixels."""
@@ -235,8 +235,6 @@ class LearnSettings(CatalogSettings, ImageSettings):
     """Smallest and largest width : height of what is cut in training."""
     augmentations: Literal["none", "astro"] = "none"
     """In training, also imitate sky and telescope: sources, missing data, gradients, seeing, noise and distortion."""
-    augment_on: Literal["cpu", "device"] = "cpu"
-    """Where images are cut and resampled: by the processes that read them, or whole batches on the GPU."""
     batch_size: int = Field(32, ge=1)
     """Galaxies per training step, on each device."""
     epochs: int = Field(100, ge=1)
@@ -257,10 +255,6 @@ class LearnSettings(CatalogSettings, ImageSettings):
     """Fractions of galaxies for training, validation and test."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Seed of the split, the weights and every random view."""
-    workers: int | None = Field(None, ge=0)
-    """Processes that read images; by default one per core, 8 at most, with a CUDA GPU, else none."""
-    device: Device = "auto"
-    """Where to train."""
     devices: int = Field(1, ge=1)
     """Number of GPUs of this machine."""
     precision: Precision = "32"
@@ -276,8 +270,6 @@ class LearnSettings(CatalogSettings, ImageSettings):
         if self.concentration_bounds[0] == self.concentration_bounds[1]:
             raise ValueError(f"concentration_bounds must differ. Got {self.concentration_bounds} instead.")
         _check_fractions(self.split)
-        if self.augmentations == "astro" and self.augment_on == "device":
-            raise ValueError("augmentations astro are made on the CPU. Leave out augment_on device.")
         return self
 
     @property
@@ -294,13 +286,13 @@ class LearnSettings(CatalogSettings, ImageSettings):
         )
 
 
-class TrainSettings(LearnSettings):
-    """How a model is trained. The defaults are the preset `laptop`."""
+class AnyTrainSettings(LearnSettings):
+    """What training from scratch takes in every framework."""
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
     preset: Literal["laptop", "decals"] = "laptop"
     """A set of defaults: laptop (small and quick), decals (Walmsley et al. 2022). Any value can be set alone."""
-    architecture: str = "resnet18"
-    """Encoder: any model name of timm."""
     optimizer: Literal["adamw", "adam"] = "adamw"
     """Optimiser."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
@@ -310,10 +302,57 @@ class TrainSettings(LearnSettings):
     @classmethod
     def _fill_from_preset(cls, values: dict[str, Any]) -> dict[str, Any]:
         preset = values.get("preset", "laptop")
-        return {**(PRESETS.get(preset, {}) if isinstance(preset, str) else {}), **values}
+        return {**(cls._presets.get(preset, {}) if isinstance(preset, str) else {}), **values}
 
 
-class FinetuneSettings(LearnSettings):
+class TorchSettings(LearnSettings):
+    """Where PyTorch reads images and learns."""
+
+    augment_on: Literal["cpu", "device"] = "cpu"
+    """Where images are cut and resampled: by the processes that read them, or whole batches on the GPU."""
+    workers: int | None = Field(None, ge=0)
+    """Processes that read images; by default one per core, 8 at most, with a CUDA GPU, else none."""
+    device: Device = "auto"
+    """Where to train."""
+
+    @model_validator(mode="after")
+    def _check_where(self) -> "TorchSettings":
+        if self.augmentations == "astro" and self.augment_on == "device":
+            raise ValueError("augmentations astro are made on the CPU. Leave out augment_on device.")
+        return self
+
+
+class TrainSettings(AnyTrainSettings, TorchSettings):
+    """How a model is trained with PyTorch. The defaults are the preset `laptop`."""
+
+    architecture: str = "resnet18"
+    """Encoder: any model name of timm."""
+
+
+KERAS_PRESETS = {**PRESETS, "decals": {**PRESETS["decals"], "architecture": "EfficientNetB0"}}
+
+
+class KerasTrainSettings(AnyTrainSettings):
+    """How a model is trained with Keras. The defaults are the preset `laptop`."""
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = KERAS_PRESETS
+    architecture: str = "EfficientNetB0"
+    """Encoder: any name of keras.applications."""
+    augment_in_model: bool = False
+    """Cut and resample whole batches in layers at the front of the model, instead of while reading."""
+    workers: int | None = Field(None, ge=1)
+    """Batches that are read at once; by default one per core."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to train."""
+
+    @model_validator(mode="after")
+    def _check_where(self) -> "KerasTrainSettings":
+        if self.augmentations == "astro" and self.augment_in_model:
+            raise ValueError("augmentations astro are made while reading. Leave out augment_in_model.")
+        return self
+
+
+class FinetuneSettings(TorchSettings):
     """How a pretrained encoder is finetuned. What the encoder expects of images need not be given."""
 
     task: Literal["classification", "regression", "tree"] = "classification"
@@ -392,6 +431,25 @@ class BenchSettings(ImageSettings):
     """Where images are cut and resampled."""
     device: Device = "auto"
     """Where to train and predict."""
+    precision: Precision = "32"
+    """Arithmetic of the encoder."""
+    seconds: float = Field(3.0, gt=0)
+    """How long each thing is measured."""
+
+
+class KerasBenchSettings(ImageSettings):
+    """How the speed of this machine with Keras is measured."""
+
+    architecture: str = "EfficientNetB0"
+    """Encoder: any name of keras.applications."""
+    image_size: int = Field(96, ge=48, le=4096)
+    """Side of the model's square input, in pixels."""
+    batch_size: int = Field(32, ge=1)
+    """Galaxies per batch."""
+    augment_in_model: bool = False
+    """Cut and resample whole batches in layers at the front of the model, instead of while reading."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where to train."""
     precision: Precision = "32"
     """Arithmetic of the encoder."""
     seconds: float = Field(3.0, gt=0)

@@ -11,9 +11,9 @@ from tests.conftest import describe_model
 from zoobot.config import EvaluateSettings
 from zoobot.errors import CatalogError, PredictionError
 from zoobot.shared import metrics
-from zoobot.shared.metrics import FREE_BASELINE, HELD_OUT, MODEL, NOT_RECORDED, PUBLISHED_BASELINE, SEEN, evaluate
 from zoobot.shared.predictions import SPLIT_COLUMN, Predictions
 from zoobot.shared.schemas import Schema
+from zoobot.shared.vote_scores import FREE_BASELINE, HELD_OUT, MODEL, NOT_RECORDED, PUBLISHED_BASELINE, SEEN, evaluate
 
 SCHEMA = Schema({"smooth": ["_yes", "_no"], "bar": ["_strong", "_weak", "_no"]}, {"smooth": None, "bar": None}, "small")
 SLICES = [slice(0, 2), slice(2, 5)]

@@ -1,13 +1,14 @@
 """Where to compute, with how many helpers, and what to say when the device's memory is too small."""
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 
 from zoobot.errors import DeviceMemoryError, SettingError
+from zoobot.shared.shares import find_local_rank
+from zoobot.shared.training_runs import count_cores
 
 
 def find_device(device: str, devices: int = 1) -> torch.device:
@@ -27,10 +28,9 @@ def find_device(device: str, devices: int = 1) -> torch.device:
 def find_own_device(device: str, environment: Mapping[str, str] = os.environ) -> torch.device:
     """The device of this process: under torchrun and srun, each process of a machine takes its own GPU."""
     found = find_device(device)
-    rank = environment.get("LOCAL_RANK") or environment.get("SLURM_LOCALID") or ""
-    if found.type != "cuda" or not rank.isdecimal():
+    if found.type != "cuda":
         return found
-    return torch.device("cuda", int(rank) % torch.cuda.device_count())
+    return torch.device("cuda", find_local_rank(environment) % torch.cuda.device_count())
 
 
 def count_workers(workers: int | None, device: str) -> int:
@@ -38,11 +38,6 @@ def count_workers(workers: int | None, device: str) -> int:
     if workers is not None:
         return workers
     return min(count_cores(), 8) if find_device(device).type == "cuda" else 0
-
-
-def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @contextmanager

@@ -28,6 +28,9 @@ from zoobot.shared.schemas import Schema
 
 WEIGHTS = "weights.safetensors"
 TEMPERATURES = "temperatures.json"
+KERAS_WEIGHTS = "model.weights.h5"
+OWN_ENCODER = "own encoder"
+"""The architecture of a model with an encoder of the user's own."""
 _CONFIG = ("framework", "architecture", "settings", "versions", "split")
 _METRICS = ("best_epoch", "validation_loss", "validation_loss_of_baselines", "baselines", "history")
 
@@ -60,6 +63,11 @@ class ModelFolder:
         return self.tree
 
     @property
+    def weights(self) -> str:
+        """The name of the file of weights."""
+        return KERAS_WEIGHTS if self.config["framework"] == "tensorflow" else WEIGHTS
+
+    @property
     def reading(self) -> ImageSettings:
         """How files became the pixels that the model was trained on."""
         preprocessing = self.config["preprocessing"]
@@ -88,7 +96,7 @@ class ModelFolder:
             ModelError: the weights are missing; the temperatures are damaged or were fitted for other weights.
         """
         try:
-            checksum = file_checksum(self.path / WEIGHTS)
+            checksum = file_checksum(self.path / self.weights)
         except OSError as error:
             raise ModelError(f"The weights in '{self.path}' cannot be read: {error.strerror}.") from error
         description = {"weights_sha256": checksum, "config": self.config, "metrics": self.metrics}
@@ -152,6 +160,22 @@ def read_model_folder(folder: str | Path) -> ModelFolder:
     if lacking:
         raise ModelError(f"The model folder '{folder}' is damaged: its JSON files lack {', '.join(lacking)}.")
     return ModelFolder(path, None if tree is None else Schema.from_dict(tree), config, metrics, galaxies)
+
+
+def refuse_other_framework(model: ModelFolder, framework: str) -> None:
+    """Raise `ModelError` unless a model was made with that framework."""
+    made_with = model.config["framework"]
+    if made_with != framework:
+        raise ModelError(f"The model in '{model.path}' was made with {made_with}, not {framework}.")
+
+
+def refuse_own_encoder(model: ModelFolder, is_given: bool) -> None:
+    """Raise `ModelError` where a model has an encoder of the user's own, and none is given."""
+    if model.config["architecture"] == OWN_ENCODER and not is_given:
+        raise ModelError(
+            f"The model in '{model.path}' has an encoder of your own, which zoobot cannot build. In Python, give it to "
+            "load_model(folder, encoder=...) and the model to predict(...)."
+        )
 
 
 def file_checksum(path: Path) -> str:

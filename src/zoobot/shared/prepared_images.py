@@ -136,6 +136,11 @@ class PreparedImages:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_mapped": {}}
 
+    @property
+    def rows_in_folder(self) -> npt.NDArray[np.int64]:
+        """`(galaxy,)`, where each image stands in the folder, counted through all shards."""
+        return self._rows
+
     def rows(self, positions: npt.ArrayLike) -> "PreparedImages":
         """The same images in another order, or some of them."""
         chosen = object.__new__(PreparedImages)

@@ -18,6 +18,11 @@ from zoobot.config import Settings
 from zoobot.errors import OutputError
 
 RECORD = "run.json"
+_DECISIVE = (
+    *("numpy", "scipy", "pandas", "opencv-python-headless"),
+    *("torch", "timm", "lightning"),
+    *("tensorflow", "tensorflow-cpu", "keras", "jax"),
+)
 # A run may go on with another device or other reading processes.
 _MAY_DIFFER = frozenset({"workers", "device"})
 
@@ -109,7 +114,19 @@ def replace_folder(temporary: Path, folder: Path) -> None:
 def versions() -> dict[str, str]:
     """Versions of Python, zoobot and the packages that decide its numbers, where installed."""
     found = {"python": platform.python_version(), "zoobot": zoobot.__version__}
-    for package in ("numpy", "scipy", "pandas", "opencv-python-headless", "torch", "timm", "lightning"):
+    for package in (
+        "numpy",
+        "scipy",
+        "pandas",
+        "opencv-python-headless",
+        "torch",
+        "timm",
+        "lightning",
+        "tensorflow",
+        "tensorflow-cpu",
+        "keras",
+        "jax",
+    ):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -188,12 +188,17 @@ def decode_entry(content: bytes, shard_format: str, pixels: str, color: bool, pa
         image, shape = features.get("image"), features.get("shape")
         if not isinstance(image, list) or len(image) != 1 or not isinstance(shape, np.ndarray) or len(shape) != 3:
             raise ShardError(f"The record at byte {offset:,} of '{path}' lacks the features 'image' and 'shape'.")
-        if pixels == "jpeg":
-            return decode_jpeg(path, image[0], color)
-        return _reshape(image[0], tuple(int(length) for length in shape), path, offset)
+        return decode_pixels(image[0], tuple(int(length) for length in shape), pixels, color, path, offset)
     if pixels == "jpeg":
         return decode_jpeg(path, content, color)
     return _decode_npy(content, path, offset)
+
+
+def decode_pixels(
+    content: bytes, shape: tuple[int, ...], pixels: str, color: bool, path: Path, offset: int = 0
+) -> ImageArray:
+    """The image of the features `image` and `shape` of an example; the other arguments as of `decode_entry`."""
+    return decode_jpeg(path, content, color) if pixels == "jpeg" else _reshape(content, shape, path, offset)
 
 
 def _decode_npy(content: bytes, path: Path, offset: int) -> ImageArray:

@@ -53,6 +53,12 @@ def find_share(given: str | None, environment: Mapping[str, str] = os.environ) -
     return Share()
 
 
+def find_local_rank(environment: Mapping[str, str] = os.environ) -> int:
+    """The number of this process among those of its machine, under torchrun and srun; otherwise 0."""
+    rank = environment.get("LOCAL_RANK") or environment.get("SLURM_LOCALID") or ""
+    return int(rank) if rank.isdecimal() else 0
+
+
 def slurm_script(paths: Sequence[Path], output: str | Path, settings: PredictSettings, n_jobs: int) -> str:
     """A batch script that predicts in an array of jobs; each takes its share, and one that is requeued goes on."""
     left_out = {"slurm_script", "shard"}

@@ -36,6 +36,16 @@ def render(
     return batch
 
 
+def read_reduced(images: ImageSource, positions: Sequence[int], reading_size: int) -> ImageArray:
+    """Whole images as squares of `reading_size`, for a model that cuts views out of them itself.
+
+    Returns:
+        uint8 `(galaxy, reading_size, reading_size, channel)`.
+    """
+    squares = [to_square(smooth(images.read(position), reading_size), reading_size) for position in positions]
+    return np.stack(squares)
+
+
 def render_readable(
     images: ImageSource,
     positions: Sequence[int],

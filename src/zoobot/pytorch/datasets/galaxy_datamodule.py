@@ -5,16 +5,15 @@ from typing import Any
 import lightning as L
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zoobot.config import LearnSettings
-from zoobot.errors import CatalogError
+from zoobot.config import TorchSettings
 from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset, as_it_is
 from zoobot.pytorch.datasets.views_on_device import warp_on_device
 from zoobot.pytorch.devices import count_workers, find_device
-from zoobot.shared.catalogs import SPLITS, Catalog, split_by_galaxy
+from zoobot.shared.catalogs import Catalog
+from zoobot.shared.training_runs import split_catalog
 
 GalaxyLoader = DataLoader[tuple[Tensor, ...]]
 
@@ -36,7 +35,7 @@ class GalaxyDataModule(L.LightningDataModule):
     def __init__(
         self,
         catalog: Catalog,
-        settings: LearnSettings,
+        settings: TorchSettings,
         labels: npt.NDArray[Any] | None = None,
         split: npt.NDArray[Any] | None = None,
         balanced: bool = False,
@@ -45,18 +44,10 @@ class GalaxyDataModule(L.LightningDataModule):
         self.settings, self.balanced = settings, balanced
         self.first_epoch = 0
         """Where a run that goes on begins."""
-        if split is None:
-            split = split_by_galaxy(catalog.id_str, settings.split, settings.seed)
-        labels = catalog.votes if labels is None else labels
-        self.catalogs = {name: catalog.rows(split == name) for name in SPLITS}
-        self.labels = {name: labels[split == name] for name in SPLITS}
-        self.galaxies = pd.DataFrame({"id_str": catalog.id_str, "split": split.astype(object)})
-        for name, fraction in zip(SPLITS, settings.split, strict=True):
-            if fraction > 0 and not len(self.catalogs[name]):
-                raise CatalogError(
-                    f"The catalog {catalog.source} has {len(catalog)} galaxies, too few for the split "
-                    f"{settings.split}: no {name} galaxy. Give it more galaxies, or change --split."
-                )
+        divided = split_catalog(catalog, settings, split)
+        self.catalogs, self.galaxies = divided.catalogs, divided.galaxies
+        known: npt.NDArray[Any] = catalog.votes if labels is None else labels
+        self.labels = {name: known[self.galaxies["split"] == name] for name in self.catalogs}
 
     def train_dataloader(self) -> GalaxyLoader:
         dataset = self._dataset("train")

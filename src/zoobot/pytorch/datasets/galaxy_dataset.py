@@ -20,6 +20,7 @@ from zoobot.shared.adjustments import Adjustments, Key
 from zoobot.shared.catalogs import Catalog, galaxy_hash
 from zoobot.shared.image_sources import ImageSource, open_images
 from zoobot.shared.images import ImageArray
+from zoobot.shared.training_runs import edges_of_batches, order_of_epoch
 from zoobot.shared.views import read_squares, render, render_readable
 
 RandomView = tuple[int, int]
@@ -170,10 +171,10 @@ class EpochOrder(Sampler[RandomView]):
 
     def rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """This process's share of the epoch, in order."""
-        rng = np.random.default_rng((self.seed, self._epoch))
         if self.weights is None:
-            order = rng.permutation(self.n_galaxies)
+            order = order_of_epoch(self.n_galaxies, self.seed, self._epoch)
         else:
+            rng = np.random.default_rng((self.seed, self._epoch))
             order = rng.choice(self.n_galaxies, self.n_galaxies, p=self.weights / self.weights.sum())
         rank, world_size = _rank_and_world_size()
         share: np.ndarray[tuple[int], np.dtype[np.int64]] = np.resize(order, len(self) * world_size)[rank::world_size]
@@ -191,8 +192,7 @@ class EvenBatches(Sampler[list[RandomView]]):
 
     def __iter__(self) -> Iterator[list[RandomView]]:
         views = iter(self.sampler)
-        edges = np.linspace(0, len(self.sampler), len(self) + 1).round().astype(int)
-        for first, end in pairwise(edges):
+        for first, end in pairwise(edges_of_batches(len(self.sampler), self.batch_size)):
             yield list(islice(views, end - first))
 
 

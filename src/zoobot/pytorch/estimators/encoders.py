@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import timm
 from torch import Tensor, nn
 
-from zoobot.config import EmbedSettings, FinetuneSettings, ImageSettings, LearnSettings
+from zoobot.config import EmbedSettings, FinetuneSettings, ImageSettings, TorchSettings
 from zoobot.errors import ModelError, SettingError, did_you_mean
 from zoobot.pytorch.estimators.checkpoints import read_checkpoint
 from zoobot.pytorch.estimators.hub_layout import download, read_hub_layout
@@ -28,7 +28,7 @@ from zoobot.pytorch.estimators.recipes import Recipe
 
 HUB, LOCAL, TIMM_ON_HUB = ("hf_hub:", "hf-hub:"), "local-dir:", "timm/"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
-SettingsOfImages = TypeVar("SettingsOfImages", LearnSettings, FinetuneSettings, EmbedSettings)
+SettingsOfImages = TypeVar("SettingsOfImages", TorchSettings, FinetuneSettings, EmbedSettings)
 
 
 @dataclass(frozen=True)

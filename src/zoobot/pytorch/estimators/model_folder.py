@@ -12,17 +12,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from zoobot.config import FinetuneSettings, LearnSettings, TrainSettings
+from zoobot.config import FinetuneSettings, TorchSettings, TrainSettings
 from zoobot.errors import ModelError, SettingError
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.label_model import LabelModel
 from zoobot.pytorch.estimators.recipes import Recipe
 from zoobot.shared.label_columns import LabelTask
-from zoobot.shared.model_folders import WEIGHTS, ModelFolder, read_model_folder, write_model_folder
-from zoobot.shared.run_folders import replace_folder, versions, write_atomically
+from zoobot.shared.model_folders import (
+    OWN_ENCODER,
+    WEIGHTS,
+    ModelFolder,
+    read_model_folder,
+    refuse_other_framework,
+    refuse_own_encoder,
+    write_model_folder,
+)
+from zoobot.shared.run_folders import replace_folder, write_atomically
 from zoobot.shared.schemas import Schema
-
-OWN_ENCODER = "own encoder"
+from zoobot.shared.training_runs import describe_model
 
 
 def save_model(
@@ -40,25 +47,12 @@ def save_model(
         galaxies: `id_str` and `split` of the training catalog; empty if not known.
         started_from: where the encoder's weights came from.
     """
-    settings, recipe = model.settings, model.recipe
-    config: dict[str, Any] = {
-        "framework": "pytorch",
-        "architecture": OWN_ENCODER if recipe is None else recipe.architecture,
+    recipe = model.recipe
+    architecture = OWN_ENCODER if recipe is None else recipe.architecture
+    config = {
+        **describe_model("pytorch", architecture, model.settings, model.channels, model.bands, galaxies),
         "encoder": None if recipe is None else asdict(recipe),
         "started_from": started_from,
-        "preprocessing": {
-            **settings.adjustments.to_dict(),
-            **settings.record_reading(),
-            "channels": model.channels,
-            "bands": model.bands,
-        },
-        "settings": settings.model_dump(mode="json"),
-        "versions": versions(),
-        "split": {
-            "seed": settings.seed,
-            "fractions": list(settings.split),
-            "galaxies": galaxies["split"].value_counts().to_dict(),
-        },
     }
     tree: Schema | None = None
     if isinstance(model, ZoobotTree):
@@ -118,17 +112,12 @@ def plain_weights(module: nn.Module) -> dict[str, Tensor]:
 
 def _read(folder: str | Path, encoder: nn.Module | None) -> ModelFolder:
     described = read_model_folder(folder)
-    if described.config.get("framework") != "pytorch":
-        raise ModelError(f"The model in '{folder}' was made with {described.config.get('framework')}, not pytorch.")
-    if described.config["architecture"] == OWN_ENCODER and encoder is None:
-        raise ModelError(
-            f"The model in '{folder}' has an encoder of your own, which zoobot cannot build. In Python, give it to "
-            "load_model(folder, encoder=...) and the model to predict(...)."
-        )
+    refuse_other_framework(described, "pytorch")
+    refuse_own_encoder(described, encoder is not None)
     return described
 
 
-def _find_preprocessing(described: ModelFolder, settings: LearnSettings) -> dict[str, Any]:
+def _find_preprocessing(described: ModelFolder, settings: TorchSettings) -> dict[str, Any]:
     """Channels, bands and recipe; folders of the first versions have no recipe, and need none."""
     preprocessing, recipe = described.config["preprocessing"], described.config.get("encoder")
     return {

@@ -28,20 +28,6 @@ from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import WEIGHTS, ModelFolder, read_model_folder
 from zoobot.shared.parts import MadeBatch, PartBatches
 from zoobot.shared.prediction_runs import PredictedCatalog, count_views, predict_with, sample_keys
-from zoobot.shared.shares import slurm_script
-
-
-def predict_paths(
-    paths: Sequence[Path], output: str | Path, settings: PredictSettings | None = None
-) -> PredictedCatalog | str:
-    """`predict` with models and data in one list, the data last; or the script that `slurm_script` asks for."""
-    if len(paths) < 2:
-        raise SettingError(f"Give a model and what to predict: zoobot predict RUN/model DATA. Got '{paths[0]}' alone.")
-    if settings is not None and settings.slurm_script:
-        for model in paths[:-1]:
-            read_model_folder(model)
-        return slurm_script(paths, output, settings, settings.slurm_script)
-    return predict(paths[:-1], paths[-1], output, settings)
 
 
 def predict(

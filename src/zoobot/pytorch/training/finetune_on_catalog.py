@@ -13,7 +13,7 @@ import pandas as pd
 from safetensors.torch import save
 from torch import nn
 
-from zoobot.config import FinetuneSettings, LearnSettings, TrainSettings
+from zoobot.config import FinetuneSettings, TorchSettings, TrainSettings
 from zoobot.errors import CatalogError, SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, balance
 from zoobot.pytorch.devices import find_device
@@ -28,7 +28,7 @@ from zoobot.pytorch.training.finetune import (
     FinetuneableZoobotTree,
 )
 from zoobot.pytorch.training.finetuneable import Finetuneable
-from zoobot.pytorch.training.fitting import announce, fit, settings_for, with_readable_images
+from zoobot.pytorch.training.fitting import fit, is_begun, settings_for
 from zoobot.pytorch.training.label_scores import score_labels, score_probe
 from zoobot.shared.catalog_splits import split_in_classes
 from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of, split_by_galaxy
@@ -38,6 +38,7 @@ from zoobot.shared.label_columns import LabelTask, read_labels
 from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.run_folders import logged_to, open_run
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_runs import announce, leave_out_unreadable
 from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines, galaxy_losses
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def finetune(
         logger.warning("'%s' is already finetuned: its model is returned as it is.", run)
         return FinetunedModel(load_any_model(folder), folder, read_model_folder(folder).metrics)
     with logged_to(run / "log.txt"):
-        galaxies = with_readable_images(galaxies, settings, run)
+        galaxies = leave_out_unreadable(galaxies, settings, run, is_begun(run))
         if tree is not None:
             return _Finetuning(pretrained, settings, GalaxyDataModule(galaxies, settings), run).learn_tree(tree)
         task, labels = read_labels(galaxies.table, settings, galaxies.source)
@@ -168,7 +169,7 @@ class _Finetuning:
     def _arguments(self) -> dict[str, Any]:
         """For the classes of `finetune`, which have the names of Zoobot."""
         settings, n_galaxies = self.settings, len(self.data.labels["train"])
-        announce(self.data)
+        announce(self.data.catalogs, self.data.settings)
         n_blocks = settings.n_blocks
         if n_blocks is None:
             n_blocks = choose_n_blocks(n_galaxies, len(find_blocks(self.pretrained.module)), settings.pretrained)
@@ -192,7 +193,7 @@ class _Finetuning:
         learner = FinetuneableZoobotTree(tree, bounds, **self._arguments())
         baselines = fit_baselines(labels["train"], tree)
         learner.head.start_from(baselines[FREE_BASELINE].concentrations)
-        common = {name: getattr(self.settings, name) for name in LearnSettings.model_fields}
+        common = {name: getattr(self.settings, name) for name in TorchSettings.model_fields}
         recipe = self.pretrained.recipe
         settings = TrainSettings(**common, **({} if recipe is None else {"architecture": recipe.architecture}))
         model = ZoobotTree(

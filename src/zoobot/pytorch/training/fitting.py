@@ -23,20 +23,18 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from rich.progress import Progress
 
-from zoobot.config import ImageSettings, LearnSettings
-from zoobot.errors import ImageError, ModelError, OutputError, SettingError
+from zoobot.config import TorchSettings
+from zoobot.errors import OutputError, SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
-from zoobot.pytorch.devices import count_cores, explain_out_of_memory
+from zoobot.pytorch.devices import explain_out_of_memory
 from zoobot.shared.catalogs import Catalog
-from zoobot.shared.image_sources import find_unreadable, open_images, refuse_other_reading
-from zoobot.shared.run_folders import write_atomically
+from zoobot.shared.training_runs import announce_epoch, loss_of_epoch, read_as_prepared
 
 logger = logging.getLogger(__name__)
 
 VALIDATION_LOSS = "validation/loss"
-AnyLearnSettings = TypeVar("AnyLearnSettings", bound=LearnSettings)
+AnyTorchSettings = TypeVar("AnyTorchSettings", bound=TorchSettings)
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Fitted:
         return {"best_epoch": self.best_epoch, "validation_loss": self.validation_loss, "history": self.history}
 
 
-def fit(model: L.LightningModule, datamodule: L.LightningDataModule, run: Path, settings: LearnSettings) -> Fitted:
+def fit(model: L.LightningModule, datamodule: L.LightningDataModule, run: Path, settings: TorchSettings) -> Fitted:
     """Fit a model, or go on with it, and give it the weights of the best epoch, ready to predict on the CPU.
 
     Raises:
@@ -89,12 +87,7 @@ def fit(model: L.LightningModule, datamodule: L.LightningDataModule, run: Path, 
     model.cpu().eval()
     history = _read_history(run)
     best_epoch = int(checkpoint["epoch"]) + 1
-    validation_loss = dict(zip(history["epoch"], history[VALIDATION_LOSS], strict=True))[best_epoch]
-    if validation_loss is None:
-        raise ModelError(
-            f"Training in '{run}' diverged: the validation loss is not a number. Start again in another folder with a "
-            "lower --learning-rate, or with --precision 32."
-        )
+    validation_loss = loss_of_epoch(run, history, best_epoch)
     return Fitted(best_epoch, validation_loss, history, trainer.is_global_zero, trainer.strategy.barrier)
 
 
@@ -127,7 +120,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
         os.replace(temporary, target)
 
 
-def build_trainer(settings: LearnSettings, run: Path) -> L.Trainer:
+def build_trainer(settings: TorchSettings, run: Path) -> L.Trainer:
     show_bars = sys.stderr.isatty()
     callbacks: list[Callback] = [
         _checkpoint(run, "best", monitor=VALIDATION_LOSS),
@@ -167,84 +160,23 @@ class EpochLines(Callback):
         if not trainer.is_global_zero:
             return
         metrics = trainer.callback_metrics
-        logger.info(
-            "Epoch %d of %s: training loss %.3f, validation loss %.3f",
-            trainer.current_epoch + 1,
-            trainer.max_epochs,
-            metrics["train/loss"],
-            metrics[VALIDATION_LOSS],
-        )
+        training_loss, validation_loss = (float(metrics[name]) for name in ("train/loss", VALIDATION_LOSS))
+        announce_epoch(trainer.current_epoch + 1, trainer.max_epochs, training_loss, validation_loss)
 
 
-def settings_for(galaxies: Catalog, settings: AnyLearnSettings) -> AnyLearnSettings:
+def settings_for(galaxies: Catalog, settings: AnyTorchSettings) -> AnyTorchSettings:
     """The settings, with the reading of prepared images where nothing else is asked for."""
-    if galaxies.prepared is None:
-        if settings.augment_on == "device":
+    if settings.augment_on == "device":
+        if galaxies.prepared is None:
             raise SettingError("--augment-on device needs prepared images ('zoobot prepare'), all of one size.")
-        return settings
-    info = galaxies.prepared.info
-    if info.image_size is None and settings.augment_on == "device":
-        raise SettingError("--augment-on device needs images of one size. Prepare them with --pixels raw.")
-    there = info.image_settings
-    asked = {name: getattr(settings, name) for name in ImageSettings.model_fields}
-    defaults = ImageSettings()
-    given = {name: value for name, value in asked.items() if value != getattr(defaults, name)}
-    refuse_other_reading(there.model_copy(update=given), there, galaxies.source)
-    reading_size = settings.adjustments.reading_size
-    if info.image_size is not None and info.image_size < reading_size:
-        logger.warning(
-            "The prepared images have %d pixels, and this model would see detail of %d: for sharper views, prepare "
-            "them with --image-size %d.",
-            info.image_size,
-            reading_size,
-            reading_size,
-        )
-    return settings.model_copy(update={name: getattr(there, name) for name in ImageSettings.model_fields})
+        if galaxies.prepared.info.image_size is None:
+            raise SettingError("--augment-on device needs images of one size. Prepare them with --pixels raw.")
+    return read_as_prepared(galaxies, settings)
 
 
-def with_readable_images(catalog: Catalog, settings: LearnSettings, run: Path) -> Catalog:
-    """Read every image file once; stop at those that cannot be read, or leave them out. Prepared images were read.
-
-    `rejected.csv` lists them, and the rows of the catalog that were left out.
-    """
-    unreadable: dict[int, str] = {}
-    if catalog.prepared is None:
-        with Progress(transient=True, disable=not sys.stderr.isatty()) as progress:
-            task = progress.add_task("Checking images", total=len(catalog))
-            source = open_images(catalog, settings.reading)
-            unreadable = find_unreadable(source, count_cores(), lambda: progress.advance(task))
-    rows = list(unreadable)
-    images = catalog.table.loc[rows, ["id_str", catalog.file_columns[0]]].assign(reason=list(unreadable.values()))
-    record = run / "rejected.csv"
-    listed = catalog.list_rejected(images.itertuples(index=False)).to_csv(index=False)
-    if find_first_epoch(run / "checkpoints" / "last.ckpt") and record.read_text() != listed:
-        raise OutputError(
-            f"Other images can be read now than when the run in '{run}' was begun ('{record}' lists those that could "
-            "not). Restore them to go on with it, or start again in another folder."
-        )
-    write_atomically(record, listed)
-    if not rows:
-        return catalog
-    count = f"{len(rows):,} of {len(catalog):,} images cannot be read"
-    reasons = "\n".join(f"- {reason}" for reason in unreadable.values())
-    if settings.on_bad_image == "stop" or len(rows) == len(catalog):
-        raise ImageError(
-            f"{count}:\n{reasons}\n"
-            "Mend or remove them, or leave their galaxies out with --on-bad-image drop. A relative file_loc is "
-            f"relative to the folder '{catalog.folder}'. The list is also in '{record}'."
-        )
-    logger.warning("%s; their galaxies are left out:\n%s", count, reasons)
-    return catalog.rows(np.setdiff1d(np.arange(len(catalog)), rows))
-
-
-def announce(datamodule: GalaxyDataModule) -> None:
-    settings = datamodule.settings
-    counts = ", ".join(f"{len(part):,} {name}" for name, part in datamodule.catalogs.items())
-    logger.info("Galaxies: %s (split %s, seed %s).", counts, settings.split, settings.seed)
-    reading = settings.record_reading()
-    others = settings.model_dump(exclude=set(ImageSettings.model_fields))
-    described = ", ".join(f"{name} {value}" for name, value in {**others, **reading}.items())
-    logger.info("Settings: %s.", described)
+def is_begun(run: Path) -> bool:
+    """Whether the run in a folder has finished an epoch."""
+    return find_first_epoch(run / "checkpoints" / "last.ckpt") > 0
 
 
 def _read_history(run: Path) -> dict[str, list[Any]]:

@@ -21,14 +21,15 @@ from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.devices import find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model, save_model
-from zoobot.pytorch.training.fitting import announce, fit, settings_for, with_readable_images
+from zoobot.pytorch.training.fitting import fit, is_begun, settings_for
 from zoobot.shared.catalogs import load_catalog, load_schema_of
 from zoobot.shared.dirichlet import ConstantBaseline
 from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.run_folders import logged_to, open_run
 from zoobot.shared.schemas import Schema
-from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines, galaxy_losses
+from zoobot.shared.training_runs import announce, describe_training, leave_out_unreadable, say_trained
+from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +43,7 @@ class TrainedModel:
     metrics: dict[str, Any]
 
     def __str__(self) -> str:
-        lines = [
-            f"Model:           {self.folder}",
-            f"Best epoch:      {self.metrics['best_epoch']} of {len(self.metrics['history']['epoch'])}",
-            f"Validation loss: {self.metrics['validation_loss']:.3f} per galaxy",
-        ]
-        for name, loss in self.metrics["validation_loss_of_baselines"].items():
-            lines.append(f"  {name}: {loss:.3f}")
-        return "\n".join(lines)
+        return say_trained(self.folder, self.metrics)
 
 
 def train(
@@ -107,8 +101,9 @@ def train(
     with logged_to(run / "log.txt"):
         if isinstance(catalog, L.LightningDataModule):
             return _fit(model, catalog, run)
-        datamodule = GalaxyDataModule(with_readable_images(galaxies, settings, run), settings)
-        announce(datamodule)
+        galaxies = leave_out_unreadable(galaxies, settings, run, is_begun(run))
+        datamodule = GalaxyDataModule(galaxies, settings)
+        announce(datamodule.catalogs, settings)
         return _fit(model, datamodule, run)
 
 
@@ -118,11 +113,8 @@ def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> Tra
         baselines = fit_baselines(datamodule.labels["train"], model.schema)
         model.head.start_from(baselines[FREE_BASELINE].concentrations)
     fitted = fit(model, datamodule, run, model.settings)
-    metrics = {
-        **fitted.to_dict(),
-        "validation_loss_of_baselines": _validation_losses(baselines, datamodule, model.schema),
-        "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
-    }
+    validation = datamodule.catalogs["validation"] if isinstance(datamodule, GalaxyDataModule) else None
+    metrics = describe_training(run, fitted.history, fitted.best_epoch, baselines, validation, model.schema)
     galaxies = pd.DataFrame({"id_str": [], "split": []}, dtype=object)
     if isinstance(datamodule, GalaxyDataModule):
         galaxies = datamodule.galaxies
@@ -138,15 +130,3 @@ def _refuse_no_validation(datamodule: L.LightningDataModule) -> None:
             f"{type(datamodule).__name__} has no val_dataloader. Training keeps the epoch with the best validation "
             "loss, so give it one, with the same batches (images, votes)."
         )
-
-
-def _validation_losses(
-    baselines: dict[str, ConstantBaseline], datamodule: L.LightningDataModule, schema: Schema
-) -> dict[str, float]:
-    if not isinstance(datamodule, GalaxyDataModule):
-        return {}
-    votes = datamodule.labels["validation"]
-    return {
-        name: float(galaxy_losses(votes, baseline.concentrations[None], schema).mean())
-        for name, baseline in baselines.items()
-    }

@@ -1,0 +1,240 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from tests.tensorflow.conftest import TINY
+from zoobot.config import KerasTrainSettings, PrepareSettings
+from zoobot.errors import ImageError, ModelError, OutputError, SettingError
+from zoobot.shared.preparation import prepare
+from zoobot.shared.schemas import get_schema
+from zoobot.tensorflow.estimators.define_model import ZoobotTree
+from zoobot.tensorflow.estimators.model_folder import load_model
+from zoobot.tensorflow.training import losses
+from zoobot.tensorflow.training.optimizers import OneCycle
+from zoobot.tensorflow.training.train_with_keras import train
+
+GZ2 = get_schema("gz2")
+ROOT = Path(__file__).parents[2]
+
+
+def own_encoder():
+    return keras.Sequential(
+        [keras.Input((48, 48, 1)), layers.Conv2D(4, 5, 4, activation="relu"), layers.GlobalAveragePooling2D()]
+    )
+
+
+def test_the_best_epoch_is_kept_and_returned(trained):
+    validation = trained.metrics["history"]["validation/loss"]
+    assert trained.metrics["best_epoch"] == int(np.argmin(validation)) + 1
+    assert trained.metrics["validation_loss"] == min(validation)
+    assert "free constant baseline" in str(trained)
+
+
+def test_the_model_folder_holds_everything_and_loads(trained):
+    names = {path.name for path in trained.folder.iterdir()}
+    assert names == {
+        "model.weights.h5",
+        "config.json",
+        "schema.json",
+        "metrics.json",
+        "galaxies.parquet",
+        "README.md",
+    }
+    config = json.loads((trained.folder / "config.json").read_text())
+    assert (config["framework"], config["architecture"]) == ("tensorflow", TINY["architecture"])
+    assert {"keras", "zoobot"} <= set(config["versions"])
+    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), np.uint8)
+    np.testing.assert_array_equal(load_model(trained.folder)(images), trained.model(images))
+
+
+def test_losses_of_every_question_are_logged(trained):
+    log = pd.read_csv(trained.folder.parent / "metrics.csv")
+    for split in ("train", "validation"):
+        of_questions = log[[f"{split}/question/{question.text}" for question in GZ2.questions]]
+        np.testing.assert_allclose(of_questions.sum(axis=1), log[f"{split}/loss"], rtol=1e-5)
+
+
+def test_a_finished_run_is_not_trained_again_and_another_is_refused(trained, simulated, tiny):
+    before = (trained.folder / "model.weights.h5").stat().st_mtime_ns
+    again = train(simulated / "catalog.csv", "gz2", trained.folder.parent, tiny)
+    assert (trained.folder / "model.weights.h5").stat().st_mtime_ns == before
+    assert again.metrics == trained.metrics
+    with pytest.raises(OutputError, match=r"holds another run:\n- epochs: 2 there, 3 now\nChoose another"):
+        train(simulated / "catalog.csv", "gz2", trained.folder.parent, tiny.model_copy(update={"epochs": 3}))
+
+
+KILLED = """
+import json, os, signal, sys
+from tests.tensorflow.conftest import TINY
+from zoobot.config import KerasTrainSettings
+from zoobot.tensorflow.training import train_with_keras
+from zoobot.tensorflow.training.epochs import ProgressBar
+
+class Kill(ProgressBar):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+    def on_epoch_end(self, epoch, logs=None):
+        pass
+
+train_with_keras.ProgressBar = Kill
+train_with_keras.train(sys.argv[1], "gz2", sys.argv[2], KerasTrainSettings(**TINY))
+"""
+
+
+def test_goes_on_after_sigkill_as_if_nothing_had_been(trained, simulated, tiny, tmp_path):
+    catalog, run = simulated / "catalog.csv", tmp_path / "RUN"
+    command = [sys.executable, "-c", KILLED, str(catalog), str(run)]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == -signal.SIGKILL
+    assert not (run / "model").exists()
+    resumed = train(catalog, "gz2", run, tiny)
+    assert "Going on after epoch 1." in (run / "log.txt").read_text()
+    assert resumed.metrics["history"]["epoch"] == [1, 2]
+    np.testing.assert_allclose(
+        resumed.metrics["history"]["train/loss"], trained.metrics["history"]["train/loss"], rtol=1e-3
+    )
+
+
+def test_patience_and_a_schedule_of_torch(simulated, tiny, tmp_path):
+    stubborn = tiny.model_copy(
+        update={"epochs": 9, "patience": 1, "schedule": "constant", "learning_rate": 1e-9, "optimizer": "adam"}
+    )
+    trained = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", stubborn)
+    assert len(trained.metrics["history"]["epoch"]) < 9
+    rates = [float(OneCycle(2.0, 100)(step)) for step in range(100)]
+    # of torch.optim.lr_scheduler.OneCycleLR(optimizer, 2.0, total_steps=100)
+    np.testing.assert_allclose(
+        [rates[step] for step in (0, 10, 29, 60, 99)],
+        [0.08, 0.5903279, 2.0, 1.1785602, 8e-6],
+        rtol=1e-4,
+    )
+
+
+def test_prepared_folders_and_views_in_the_model(simulated, tiny, tmp_path, zoobot):
+    chosen = PrepareSettings(format="tfrecord", image_size=69, shard_size=16, color=True)
+    folder = prepare(simulated / "catalog.csv", "gz2", tmp_path / "p", chosen).folder
+    settings = tiny.model_copy(update={"epochs": 1, "augment_in_model": True})
+    trained = train(folder, None, tmp_path / "RUN", settings)
+    assert (trained.model.channels, trained.model.settings.color) == (3, True)
+    grey = prepare(simulated / "catalog.csv", "gz2", tmp_path / "grey", PrepareSettings(image_size=69)).folder
+    with pytest.raises(SettingError, match="- color: False there, True wanted"):
+        train(grey, None, tmp_path / "c", settings.model_copy(update={"color": True}))
+    refused = zoobot("train", folder, "--framework", "tensorflow", "--schema", "decals", "--output", tmp_path / "d")
+    assert refused.code == 1
+    assert "only in the given schema" in refused.err
+
+
+def test_images_that_cannot_be_read_are_told_before_the_first_epoch(simulated, tiny, tmp_path):
+    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
+    table["file_loc"] = [str(simulated / file) for file in table["file_loc"]]
+    table.loc[3, "file_loc"] = "nowhere.jpg"
+    with pytest.raises(ImageError, match=r"(?s)1 of 60 images cannot be read.*--on-bad-image drop"):
+        train(table, "gz2", tmp_path / "RUN", tiny)
+
+
+def test_a_diverged_training_is_no_success(simulated, tiny, tmp_path, monkeypatch):
+    call = ZoobotTree.call
+    monkeypatch.setattr(ZoobotTree, "call", lambda *given, **more: call(*given, **more) * np.nan)
+    with pytest.raises(ModelError, match=r"diverged: the validation loss is not a number.*--learning-rate"):
+        train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny.model_copy(update={"epochs": 1}))
+
+
+def test_own_data_and_own_encoder(tiny, tmp_path):
+    rng = np.random.default_rng(0)
+    images, votes = rng.random((20, 48, 48, 1), np.float32), rng.integers(0, 20, (20, 30)).astype(np.float32)
+    data = tf.data.Dataset.from_tensor_slices((images, votes)).batch(10)
+    trained = train((data, data), "gz2", tmp_path / "RUN", tiny, encoder=own_encoder())
+    with pytest.raises(ModelError, match=r"encoder of your own, which zoobot cannot build. In Python"):
+        load_model(trained.folder)
+    loaded = load_model(trained.folder, own_encoder())
+    np.testing.assert_array_equal(loaded(images), trained.model(images))
+
+
+def test_a_setting_of_pytorch_is_none_of_keras(simulated, tmp_path, zoobot):
+    command = ("train", simulated / "catalog.csv", "--schema", "gz2", "--output", tmp_path / "X")
+    refused = zoobot(*command, "--framework", "tensorflow", "--augment-on", "device")
+    assert refused.code == 2
+    assert "There is no setting 'augment_on'." in refused.err
+
+
+MIRRORED = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras
+from keras import layers
+from zoobot.config import KerasTrainSettings
+from zoobot.shared.catalogs import load_catalog
+from zoobot.shared.schemas import get_schema
+from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
+from zoobot.tensorflow.devices import find_place
+from zoobot.tensorflow.training import losses
+
+schema = get_schema("gz2")
+catalog = load_catalog(sys.argv[1], schema).rows(np.arange(56))
+found = []
+for devices, size in ((1, 8), (2, 4)):
+    settings = KerasTrainSettings(image_size=48, batch_size=size)
+    with find_place("cpu", devices)():
+        keras.utils.set_random_seed(1)
+        answers = layers.Dense(30, "softplus", bias_initializer="ones")
+        model = keras.Sequential([layers.Rescaling(1 / 255), layers.Flatten(), answers])
+        loss = losses.get_multiquestion_loss(schema.question_index_groups)
+        model.compile(keras.optimizers.SGD(1e-3), loss, jit_compile=False)
+        batches = GalaxyBatches(catalog, settings, devices)
+        fit = model.fit(batches.train(), steps_per_epoch=batches.steps_per_epoch, epochs=2, verbose=0, shuffle=False)
+    weights = np.concatenate([np.ravel(weight) for weight in model.get_weights()])
+    found.append({"losses": fit.history["loss"], "weights": weights.tolist()})
+print(json.dumps(found))
+"""
+
+
+def test_two_devices_learn_what_one_learns_from_the_whole_batch(simulated):
+    command = [sys.executable, "-c", MIRRORED, str(simulated / "catalog.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    one, two = json.loads(done.stdout)
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-4)
+    np.testing.assert_allclose(two["weights"], one["weights"], atol=1e-5)
+
+
+ON_JAX = """
+import sys
+import keras
+from tests.tensorflow.conftest import TINY
+from zoobot.config import KerasTrainSettings
+from zoobot.tensorflow.training.train_with_keras import train
+train(sys.argv[1], "gz2", sys.argv[2], KerasTrainSettings(**TINY))
+assert keras.backend.backend() == "jax"
+"""
+
+
+@pytest.mark.slow
+def test_a_model_trained_on_jax_predicts_on_tensorflow(simulated, tmp_path):
+    pytest.importorskip("jax")
+    command = [sys.executable, "-c", ON_JAX, str(simulated / "catalog.csv"), str(tmp_path / "RUN")]
+    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+    model = load_model(tmp_path / "RUN" / "model")
+    assert np.isfinite(np.asarray(model(np.zeros((2, 48, 48, 1), np.uint8)))).all()
+
+
+def test_the_documented_imports():
+    from zoobot.shared import label_metadata, schemas
+
+    schema = schemas.Schema(label_metadata.decals_pairs, label_metadata.gz2_and_decals_dependencies)
+    multiquestion_loss = losses.get_multiquestion_loss(schema.question_index_groups)
+    assert callable(multiquestion_loss)
+    assert KerasTrainSettings(preset="decals").architecture == "EfficientNetB0"
