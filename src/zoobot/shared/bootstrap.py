@@ -27,7 +27,7 @@ def resampled_means(
     Args:
         values: `(galaxy, column)`, or a function that gives some rows of it; NaN where a galaxy does not count.
 
-    A mean over no galaxy is NaN.
+    A mean over no galaxy is NaN, and so are the resampled means over a single one.
     """
     of_rows = values if callable(values) else np.asarray(values, float).__getitem__
 
@@ -40,6 +40,7 @@ def resampled_means(
 
     totals, counts = np.sum(in_chunks(work, n_galaxies, _CHUNK), axis=0)
     means: FloatArray = np.divide(totals, counts, out=np.full(totals.shape, np.nan), where=counts > 0)
+    means[1:, counts[0] < 2] = np.nan  # one galaxy says nothing of others
     return means[0], means[1:]
 
 

@@ -63,7 +63,10 @@ def compare(
                 f"The predictions '{other}' are for the tree '{predictions.schema.name}', not for "
                 f"'{evaluation.schema.name}'. Compare predictions of one tree."
             )
-        evaluations.append((other, evaluate(predictions, evaluation.catalog.table, alone)))
+        try:
+            evaluations.append((other, evaluate(predictions, evaluation.catalog.table, alone)))
+        except PredictionError as error:
+            raise PredictionError(f"The predictions '{other}': {error}") from error
     common = sorted(set.intersection(*({*each.catalog.table["id_str"][each.unseen]} for _, each in evaluations)))
     if not common:
         raise PredictionError(

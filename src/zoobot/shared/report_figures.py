@@ -137,7 +137,7 @@ def plot_panels(evaluation: Evaluation) -> "Figure | None":
         axes = figure.add_subplot(-(-len(known) // columns), columns, position + 1)
         axes.plot(PANELS, panels.errors[index], "o-", color=ORANGE, markersize=3, label="panel of volunteers")
         axes.axhline(row["MAE"], color=BLUE, label="model")
-        worth = f"more than {PANELS[-1]}" if row["is_more"] else f"{row['volunteers']:.1f}"
+        worth = f"{row['bound']} {row['volunteers']:.1f}".strip()
         axes.set_title(f"{row['question']}\n{row['galaxies']:,} galaxies, worth {worth} volunteers", fontsize=_SMALL)
         axes.set_ylim(0, None)
         axes.tick_params(labelsize=_SMALL - 1)

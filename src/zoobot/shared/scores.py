@@ -158,11 +158,11 @@ def score(
         n_galaxies=len(votes),
         loss={name: _mean_of(totals[name]) for name in (MODEL, *baselines, SATURATED)},
         gain={name: _mean_of(totals[name] - totals[MODEL]) for name in baselines},
-        skill=Estimate(float(_skill(means)), standard_error(_skill(resampled)) if len(votes) > 1 else np.nan),
+        skill=Estimate(float(_skill(means)), standard_error(_skill(resampled))),
         error={
             name: Estimate(
                 float(_over_questions(means, name, schema)[0]),
-                standard_error(_over_questions(resampled, name, schema)) if len(votes) > 1 else np.nan,
+                standard_error(_over_questions(resampled, name, schema)),
             )
             for name in (MODEL, *baselines)
         },

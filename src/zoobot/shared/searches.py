@@ -90,6 +90,11 @@ def _threshold_names(which: str) -> list[str]:
     return [f"{what}, {which}" for what in ("threshold", "purity", "completeness")]
 
 
+def _purity_of_first(k: int, n: npt.NDArray[np.intp], right: npt.NDArray[np.intp]) -> float:
+    """Of `k` candidates; where equal ones stand at its end, what drawing some of them gives on average."""
+    return float(np.interp(k, np.append(0, n), np.append(0, right)) / k) if k <= n[-1] else float("nan")
+
+
 def search(wanted: npt.NDArray[np.bool_], share: FloatArray) -> tuple[Search, dict[str, float]]:
     """The curve of a search and its scores.
 
@@ -108,7 +113,7 @@ def search(wanted: npt.NDArray[np.bool_], share: FloatArray) -> tuple[Search, di
     scores = {
         "area under ROC": area,
         "average precision": float(np.diff(completeness, prepend=0) @ purity),
-        **{f"purity of the first {k:,}": found[k - 1] / k if k <= len(order) else np.nan for k in FIRST},
+        **{f"purity of the first {k:,}": _purity_of_first(k, n, right) for k in FIRST},
     }
     best = int(np.argmax(2 * right / (n + found[-1])))
     pure = np.flatnonzero(purity >= _PURITY)

@@ -13,7 +13,7 @@ from zoobot.shared.vote_scores import FREE_BASELINE, MODEL, SATURATED, known_mea
 
 N_BINS = 5
 _MOST_VALUES = 12
-BLANK, OTHERS = "blank", "others"
+BLANK, OTHERS = "(blank)", "(others)"
 
 
 def score_strata(catalog: Catalog, column: str, scores: Scores, schema: Schema) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def score_strata(catalog: Catalog, column: str, scores: Scores, schema: Schema) 
 
     Returns:
         One row per stratum and question, and `all` of them together: galaxies, loss, skill, mean absolute error of vote
-        fractions with standard error, accuracy, and how much 90 % intervals hold. NaN where no galaxy counts.
+        fractions with standard error and the galaxies that it is of, accuracy, and how much 90 % intervals hold. NaN
+        where no galaxy counts.
 
     Raises:
         CatalogError: there is no such column.
@@ -45,14 +46,17 @@ def find_strata(catalog: Catalog, column: str) -> tuple[npt.NDArray[np.intp], li
             f"The catalog {catalog.source} has no column '{column}'.{did_you_mean(column, catalog.columns)}"
         )
     values = catalog.table[column]
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.nunique() > N_BINS:
-        parts = pd.qcut(values.astype(float), N_BINS, duplicates="drop")
-        names = [f"{part.left:.4g} to {part.right:.4g}" for part in parts.cat.categories]
-        strata = np.asarray(parts.cat.codes, np.intp)
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > N_BINS:
+        numbers = values.to_numpy(float, na_value=np.nan)
+        parts = pd.qcut(np.where(np.isfinite(numbers), numbers, np.nan), N_BINS, duplicates="drop")
+        names = _name_parts(pd.IntervalIndex(parts.categories))
+        strata = np.asarray(parts.codes, np.intp)
     else:
-        texts = values.astype(object).where(values.notna(), None)
-        common = [str(value) for value in texts.value_counts().index[:_MOST_VALUES]]
-        names = sorted(common)
+        known = zip(values, values.notna(), strict=True)
+        texts = pd.Series([str(value) if is_known else None for value, is_known in known], dtype=object)
+        names = sorted(texts.value_counts().index[:_MOST_VALUES])
+        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            names.sort(key=float)
         place = {name: position for position, name in enumerate(names)}
         strata = np.asarray([-1 if text is None else place.get(str(text), len(names)) for text in texts], np.intp)
         names += [OTHERS] if (strata == len(names)).any() else []
@@ -60,6 +64,15 @@ def find_strata(catalog: Catalog, column: str) -> tuple[npt.NDArray[np.intp], li
         strata[strata < 0] = len(names)
         names = [*names, BLANK]
     return strata, names
+
+
+def _name_parts(parts: pd.IntervalIndex) -> list[str]:
+    """Edges with four digits, or as many more as it takes to tell the parts apart."""
+    for digits in range(4, 18):
+        names = [f"{part.left:.{digits}g} to {part.right:.{digits}g}" for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def _score_stratum(rows: npt.NDArray[np.intp], scores: Scores, schema: Schema) -> list[dict[str, object]]:
@@ -79,13 +92,15 @@ def _score_stratum(rows: npt.NDArray[np.intp], scores: Scores, schema: Schema) -
         answers = [answer.index for position in columns for answer in schema.questions[position].answers]
         model, baseline, bound = (loss[:, columns].sum() for loss in losses.values())
         error = _known(known_means(errors[:, columns]))
+        by_question = _known(known_means(errors[:, columns].T))
         table.append(
             {
                 "question": name,
                 "galaxies": len(rows),
                 "loss": model / len(rows),
                 "skill": (baseline - model) / (baseline - bound) if baseline > bound else np.nan,
-                "error": error.mean() if len(error) else np.nan,
+                "galaxies with enough votes": len(error),
+                "error": by_question.mean() if len(by_question) else np.nan,
                 "error, standard error": error.std(ddof=1) / np.sqrt(len(error)) if len(error) > 1 else np.nan,
                 "accuracy": float(known_means(correct[:, columns].reshape(1, -1))[0]),
                 "90% interval holds": float(known_means(inside[:, answers].reshape(1, -1))[0]),

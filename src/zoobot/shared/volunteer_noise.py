@@ -40,14 +40,15 @@ def noise_floor(votes: FloatArray, schema: Schema, min_votes: int, seed: int) ->
     - Mean absolute error: that of a binomial count around `p`, with `p` drawn, for each galaxy, from the Dirichlet
       posterior of its votes under the constant distribution that fits all of them best.
 
-    Only galaxies with at least `min_votes` votes (and two) count; NaN where there are none.
+    Only galaxies with at least `min_votes` votes (and two) count; NaN where there are none, and for weighted votes.
     """
     groups = schema.question_index_groups
     rng = np.random.default_rng((seed, 3))
     some = votes[rng.permutation(len(votes))[:_MOST_GALAXIES]]
     prior = dirichlet.fit_constant(some, groups).concentrations
     floors = np.full((len(schema.answers), 2), np.nan)
-    for question in schema.questions:
+    are_counts = (votes == np.rint(votes)).all()
+    for question in schema.questions if are_counts else []:
         k = votes[:, question.slice]
         k = k[k.sum(axis=1) >= max(min_votes, 2)]
         if len(k):
@@ -65,8 +66,9 @@ class Panels:
 
     Args:
         table: one row per question: galaxies, the model's mean absolute error, and the number of volunteers whose
-            own fractions would be off by as much, NaN where too few galaxies have many votes. `is_more` where even the
-            largest panel does worse than the model, and the number is a lower bound.
+            own fractions would be off by as much, NaN where too few galaxies have many votes. Where even the largest
+            panel does worse than the model, or a single volunteer does better, that panel, and `bound` says `at least`
+            or `at most`.
         errors: `(question, panel)`, the mean absolute error of each of `PANELS`.
     """
 
@@ -93,7 +95,7 @@ def _compare_question(
 ) -> tuple[dict[str, object], FloatArray]:
     many = np.flatnonzero(votes.sum(axis=1) >= MANY_VOTES)
     many = np.sort(rng.permutation(many)[:_MOST_GALAXIES])
-    row = {"question": question.text, "galaxies": len(many), "MAE": np.nan, "volunteers": np.nan, "is_more": False}
+    row = {"question": question.text, "galaxies": len(many), "MAE": np.nan, "volunteers": np.nan, "bound": ""}
     if len(many) < _FEWEST_GALAXIES:
         return row, np.full(len(PANELS), np.nan)
     counts = votes[many].astype(np.int64)
@@ -105,7 +107,8 @@ def _compare_question(
     # larger panels do better but for chance: the curve that is matched only falls
     falling = np.minimum.accumulate(of_panels)
     worth = float(np.interp(-error, -falling, PANELS))
-    return {**row, "MAE": error, "volunteers": worth, "is_more": error < falling[-1]}, of_panels
+    bound = "at least" if error < falling[-1] else "at most" if error > falling[0] else ""
+    return {**row, "MAE": error, "volunteers": worth, "bound": bound}, of_panels
 
 
 def draw_votes(
