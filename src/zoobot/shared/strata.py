@@ -49,7 +49,7 @@ def find_strata(catalog: Catalog, column: str) -> tuple[npt.NDArray[np.intp], li
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > N_BINS:
         numbers = values.to_numpy(float, na_value=np.nan)
         parts = pd.qcut(np.where(np.isfinite(numbers), numbers, np.nan), N_BINS, duplicates="drop")
-        names = _name_parts(pd.IntervalIndex(parts.categories))
+        names = _name_parts(list(parts.categories))
         strata = np.asarray(parts.codes, np.intp)
     else:
         known = zip(values, values.notna(), strict=True)
@@ -66,7 +66,7 @@ def find_strata(catalog: Catalog, column: str) -> tuple[npt.NDArray[np.intp], li
     return strata, names
 
 
-def _name_parts(parts: pd.IntervalIndex) -> list[str]:
+def _name_parts(parts: list[pd.Interval]) -> list[str]:
     """Edges with four digits, or as many more as it takes to tell the parts apart."""
     for digits in range(4, 18):
         names = [f"{part.left:.{digits}g} to {part.right:.{digits}g}" for part in parts]
