@@ -436,7 +436,7 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on(trained, whole, simulated
 
 
 @pytest.mark.parametrize(
-    ("environment", "expected"), [({}, "cuda"), ({"LOCAL_RANK": "5"}, "cuda:1"), ({"SLURM_LOCALID": "0"}, "cuda:0")]
+    ("environment", "expected"), [({}, "cuda:0"), ({"LOCAL_RANK": "5"}, "cuda:1"), ({"SLURM_LOCALID": "0"}, "cuda:0")]
 )
 def test_each_process_of_a_machine_takes_its_own_gpu(monkeypatch, environment, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -50,9 +50,10 @@ def plot_history(evaluation: Evaluation) -> "Figure | None":
     history = metrics["history"]
     if not history["epoch"]:
         return None
-    extra = [name for name in ("learning rate", "galaxies per second") if any(history.get(name, []))]
-    figure = new_figure(7.5, 3.8 + 1.5 * len(extra))
-    panels = figure.subplots(1 + len(extra), sharex=True, squeeze=False, height_ratios=[2.5] + [1] * len(extra))[:, 0]
+    rates = history.get("learning rate", [])
+    figure = new_figure(7.5, 5.2 if any(rates) else 3.8)
+    heights = [2.5, 1] if any(rates) else [1]
+    panels = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     axes = panels[0]
     axes.plot(history["epoch"], history["train/loss"], color=GREY, label="training (random views)")
     axes.plot(history["epoch"], history["validation/loss"], color=BLUE, label="validation")
@@ -62,9 +63,9 @@ def plot_history(evaluation: Evaluation) -> "Figure | None":
     axes.set(ylabel="loss per galaxy (nats)", xlim=(0.5, max(history["epoch"]) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=_SMALL, loc="upper left", bbox_to_anchor=(1.01, 1))
-    for panel, name in zip(panels[1:], extra, strict=True):
-        panel.plot(history["epoch"], history[name], color="black")
-        panel.set(ylabel=name.replace(" per ", "\nper "), ylim=(0, None))
+    for panel in panels[1:]:
+        panel.plot(history["epoch"], rates, color="black")
+        panel.set(ylabel="learning rate", ylim=(0, None))
     panels[-1].set_xlabel("epoch")
     return figure
 

@@ -34,6 +34,8 @@ from zoobot.shared.training_runs import announce_epoch, loss_of_epoch, read_as_p
 logger = logging.getLogger(__name__)
 
 VALIDATION_LOSS = "validation/loss"
+LEARNING_RATE = "learning rate"
+"""At the end of an epoch; where parts of the model have their own, the largest."""
 AnyTorchSettings = TypeVar("AnyTorchSettings", bound=TorchSettings)
 
 
@@ -154,13 +156,16 @@ def _checkpoint(run: Path, name: str, monitor: str | None = None) -> ModelCheckp
 
 
 class EpochLines(Callback):
-    """One line for each epoch in the log."""
+    """One line for each epoch in the log, and its learning rate beside its losses."""
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         metrics = trainer.callback_metrics
         training_loss, validation_loss = (float(metrics[name]) for name in ("train/loss", VALIDATION_LOSS))
+        rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
+        for run_logger in trainer.loggers:
+            run_logger.log_metrics({LEARNING_RATE: rate, "epoch": trainer.current_epoch}, trainer.global_step - 1)
         announce_epoch(trainer.current_epoch + 1, trainer.max_epochs, training_loss, validation_loss)
 
 
@@ -186,7 +191,7 @@ def _read_history(run: Path) -> dict[str, list[Any]]:
     """
     logs = sorted((run / "logs").glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
     lines = pd.concat([pd.read_csv(log) for log in logs if log.stat().st_size])
-    columns = ["train/loss", VALIDATION_LOSS]
+    columns = ["train/loss", VALIDATION_LOSS, LEARNING_RATE]
     by_epoch = lines.reindex(columns=["epoch", *columns]).groupby("epoch")[columns].last()
     finite = by_epoch.astype(object).where(np.isfinite(by_epoch), None)
     return {"epoch": (by_epoch.index + 1).tolist()} | {name: finite[name].tolist() for name in columns}
