@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pandas as pd
 
 from zoobot.config import ImageSettings
@@ -14,7 +12,7 @@ from zoobot.errors import ImageError
 from zoobot.shared.adjustments import to_square
 from zoobot.shared.catalog_faults import find_file_columns
 from zoobot.shared.images import ImageArray, read_galaxy
-from zoobot.shared.pages import as_data, render_page
+from zoobot.shared.pages import image_as_data, render_page
 from zoobot.shared.run_folders import write_atomically
 
 _SIDE = 160
@@ -73,7 +71,4 @@ def files_of(table: pd.DataFrame) -> list[tuple[str, ...]]:
 
 def _draw_thumbnail(files: Sequence[str], model: dict[str, Any]) -> str:
     image = read_thumbnail(files, model) if files else None
-    if image is None:
-        return ""
-    _, encoded = cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    return as_data("image/jpeg", encoded.tobytes())
+    return "" if image is None else image_as_data(image)

@@ -7,6 +7,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,3 +51,11 @@ def figure_as_data(figure: "Figure") -> str:
 def as_data(media_type: str, content: bytes) -> str:
     """Bytes as a data address."""
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def image_as_data(image: npt.NDArray[Any]) -> str:
+    """An image, uint8 `(height, width, 1 or 3)`, as the data address of a JPEG."""
+    import cv2
+
+    encoded = cv2.imencode(".jpg", np.ascontiguousarray(image[:, :, ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    return as_data("image/jpeg", encoded.tobytes())

@@ -15,7 +15,7 @@ from zoobot.shared import dirichlet, mixtures
 from zoobot.shared.catalogs import Catalog
 from zoobot.shared.images import read_galaxy
 from zoobot.shared.metrics import SEEN, Evaluation
-from zoobot.shared.pages import as_data
+from zoobot.shared.pages import image_as_data
 from zoobot.shared.schemas import Question, Schema
 from zoobot.shared.vote_scores import MODEL, SATURATED
 
@@ -189,4 +189,4 @@ def _encode(image: npt.NDArray[np.uint8]) -> str:
         image = np.rint(image.mean(axis=2, keepdims=True)).astype(np.uint8).repeat(3, axis=2)
     scale = _THUMBNAIL_SIZE / max(image.shape[:2])
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    return as_data("image/jpeg", cv2.imencode(".jpg", small[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes())
+    return image_as_data(small)
