@@ -39,6 +39,11 @@ def test_the_best_epoch_is_kept_and_returned(trained):
         assert torch.equal(tensor, checkpoint["state_dict"][name])
 
 
+def test_the_rate_of_each_epoch_is_kept_and_falls_to_0(trained):
+    rates = trained.metrics["history"]["learning rate"]
+    assert trained.model.settings.learning_rate > rates[0] > rates[1] == pytest.approx(0, abs=1e-6)
+
+
 def test_the_model_folder_holds_everything_and_loads(trained):
     names = {path.name for path in trained.folder.iterdir()}
     assert names == {

@@ -15,6 +15,7 @@ from zoobot.shared.dirichlet import FloatArray
 from zoobot.shared.predictions import SPLIT_COLUMN, Predictions, expected_fractions, read_predictions
 from zoobot.shared.schemas import Schema, load_schema
 from zoobot.shared.scores import Scores, score
+from zoobot.shared.strata import refuse_missing_column
 
 HELD_OUT = "held out"
 SEEN = "seen in training"
@@ -126,6 +127,8 @@ def evaluate(
             "Leave --schema out."
         )
     votes_catalog = load_catalog(catalog, predictions.schema, settings)
+    for column in settings.by:
+        refuse_missing_column(votes_catalog, column)
     rows, predicted_rows = _join(votes_catalog, predictions)
     splits = predictions.table[SPLIT_COLUMN].to_numpy(dtype=object)[predicted_rows]
     kinds = _find_kinds(splits, predictions)

@@ -39,12 +39,17 @@ def score_strata(catalog: Catalog, column: str, scores: Scores, schema: Schema) 
     return pd.DataFrame(rows)
 
 
-def find_strata(catalog: Catalog, column: str) -> tuple[npt.NDArray[np.intp], list[str]]:
-    """The stratum of each galaxy, and the strata's names in order."""
+def refuse_missing_column(catalog: Catalog, column: str) -> None:
+    """Raise `CatalogError` unless the catalog has that column."""
     if column not in catalog.columns:
         raise CatalogError(
             f"The catalog {catalog.source} has no column '{column}'.{did_you_mean(column, catalog.columns)}"
         )
+
+
+def find_strata(catalog: Catalog, column: str) -> tuple[npt.NDArray[np.intp], list[str]]:
+    """The stratum of each galaxy, and the strata's names in order."""
+    refuse_missing_column(catalog, column)
     values = catalog.table[column]
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > N_BINS:
         numbers = values.to_numpy(float, na_value=np.nan)

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 VALIDATION_LOSS = "validation/loss"
 LEARNING_RATE = "learning rate"
-"""At the end of an epoch; where parts of the model have their own, the largest."""
+"""Of the last step of an epoch; where parts of the model have their own, the largest."""
 AnyTorchSettings = TypeVar("AnyTorchSettings", bound=TorchSettings)
 
 
@@ -158,14 +158,21 @@ def _checkpoint(run: Path, name: str, monitor: str | None = None) -> ModelCheckp
 class EpochLines(Callback):
     """One line for each epoch in the log, and its learning rate beside its losses."""
 
+    def __init__(self) -> None:
+        self._rate = 0.0
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         metrics = trainer.callback_metrics
         training_loss, validation_loss = (float(metrics[name]) for name in ("train/loss", VALIDATION_LOSS))
-        rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         for run_logger in trainer.loggers:
-            run_logger.log_metrics({LEARNING_RATE: rate, "epoch": trainer.current_epoch}, trainer.global_step - 1)
+            run_logger.log_metrics({LEARNING_RATE: self._rate, "epoch": trainer.current_epoch}, trainer.global_step - 1)
         announce_epoch(trainer.current_epoch + 1, trainer.max_epochs, training_loss, validation_loss)
 
 
