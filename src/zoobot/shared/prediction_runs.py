@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from zoobot.config import CatalogSettings, PredictSettings
 from zoobot.errors import CatalogError, ModelError, SettingError
-from zoobot.shared.adjustments import Key
 from zoobot.shared.answers_in_words import describe_way
 from zoobot.shared.catalogs import Catalog, galaxy_hash, load_catalog
 from zoobot.shared.image_catalogs import find_galaxies
@@ -133,11 +132,9 @@ def sample_keys(galaxies: Catalog, settings: PredictSettings) -> npt.NDArray[np.
     return keys
 
 
-def view_keys(galaxies: Sequence[int] | npt.NDArray[np.uint64], settings: PredictSettings) -> list[list[Key | None]]:
-    """For each galaxy, given as the number its samples follow from, the keys of its views; None for the central one."""
-    is_random = settings.samples > 1 and settings.sample_by != "dropout"
-    views = range(count_views(settings))
-    return [[(settings.seed, view, int(galaxy)) if is_random else None for view in views] for galaxy in galaxies]
+def shows_random_views(settings: PredictSettings) -> bool:
+    """Whether samples are of random views, rather than of the central one."""
+    return settings.samples > 1 and settings.sample_by != "dropout"
 
 
 def find_split(models: Sequence[ModelFolder]) -> dict[str, str]:

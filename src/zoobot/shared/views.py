@@ -1,6 +1,6 @@
 """Views: what a model sees of galaxies, whole batches at once, from image files and prepared folders alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -99,3 +99,10 @@ def read_squares(
         squares[place] = to_square(image, size)
         matrices[place] = choose_matrix(adjustments, (size, size), keys[place] if keys else None)
     return squares, matrices
+
+
+def view_keys(
+    galaxies: Iterable[int] | npt.NDArray[np.uint64], seed: int, n_views: int, is_random: bool
+) -> list[list[Key | None]]:
+    """For each galaxy, given as the number its views follow from, their keys; None for the central one."""
+    return [[(seed, view, int(galaxy)) if is_random else None for view in range(n_views)] for galaxy in galaxies]

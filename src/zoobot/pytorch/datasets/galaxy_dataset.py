@@ -21,7 +21,7 @@ from zoobot.shared.catalogs import Catalog, galaxy_hash
 from zoobot.shared.image_sources import ImageSource, open_images
 from zoobot.shared.images import ImageArray
 from zoobot.shared.training_runs import edges_of_batches, order_of_epoch
-from zoobot.shared.views import read_squares, render, render_readable
+from zoobot.shared.views import read_squares, render, render_readable, view_keys
 
 RandomView = tuple[int, int]
 """`(epoch, row)`: asks the dataset for the random view of a galaxy in that epoch."""
@@ -133,13 +133,10 @@ class ImageDataset(Dataset[ImageBatch]):
         return self.__getitems__([row])
 
     def __getitems__(self, rows: Sequence[int]) -> ImageBatch:
-        keys = [[self._key(row, view) for view in range(self.n_views)] for row in rows]
+        keys = view_keys(self.galaxies[rows], self.seed, self.n_views, self.is_random)
         readable, batches, problems = render_readable(self.images, rows, self.adjustments, keys)
         views = dict(zip(self.adjustments, map(to_channel_first, batches), strict=True))
         return ImageBatch(readable, self.galaxies[readable], views, problems)
-
-    def _key(self, row: int, view: int) -> Key | None:
-        return (self.seed, view, int(self.galaxies[row])) if self.is_random else None
 
 
 class EpochOrder(Sampler[RandomView]):

@@ -27,7 +27,7 @@ from zoobot.shared.catalogs import Catalog
 from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import WEIGHTS, ModelFolder, read_model_folder
 from zoobot.shared.parts import MadeBatch, PartBatches
-from zoobot.shared.prediction_runs import PredictedCatalog, count_views, predict_with, sample_keys
+from zoobot.shared.prediction_runs import PredictedCatalog, count_views, predict_with, sample_keys, shows_random_views
 
 
 def predict(
@@ -87,7 +87,7 @@ def load_batches(
         sample_keys(galaxies, settings),
         settings.seed,
         n_views=count_views(settings),
-        is_random=settings.samples > 1 and settings.sample_by != "dropout",
+        is_random=shows_random_views(settings),
     )
     return iter(
         DataLoader(

@@ -23,9 +23,9 @@ from zoobot.shared.image_sources import open_images
 from zoobot.shared.images import ImageArray
 from zoobot.shared.model_folders import KERAS_WEIGHTS, ModelFolder, read_model_folder
 from zoobot.shared.parts import MadeBatch, PartBatches
-from zoobot.shared.prediction_runs import PredictedCatalog, predict_with, sample_keys, view_keys
+from zoobot.shared.prediction_runs import PredictedCatalog, count_views, predict_with, sample_keys, shows_random_views
 from zoobot.shared.training_runs import count_cores
-from zoobot.shared.views import render_readable
+from zoobot.shared.views import render_readable, view_keys
 from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_own_device
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_model
@@ -96,7 +96,8 @@ def read_batches(
     adjustments = list(dict.fromkeys(model.settings.adjustments for model in models))
 
     def read(rows: list[int]) -> Views:
-        readable, batches, problems = render_readable(images, rows, adjustments, view_keys(keys[rows], settings))
+        of_views = view_keys(keys[rows], settings.seed, count_views(settings), shows_random_views(settings))
+        readable, batches, problems = render_readable(images, rows, adjustments, of_views)
         return readable, dict(zip(adjustments, batches, strict=True)), problems
 
     workers = settings.workers or count_cores()
