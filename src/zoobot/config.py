@@ -332,12 +332,9 @@ class TrainSettings(AnyTrainSettings, TorchSettings):
 KERAS_PRESETS = {**PRESETS, "decals": {**PRESETS["decals"], "architecture": "EfficientNetB0"}}
 
 
-class KerasTrainSettings(AnyTrainSettings):
-    """How a model is trained with Keras. The defaults are the preset `laptop`."""
+class KerasSettings(LearnSettings):
+    """Where Keras reads images and learns."""
 
-    _presets: ClassVar[dict[str, dict[str, Any]]] = KERAS_PRESETS
-    architecture: str = "EfficientNetB0"
-    """Encoder: any name of keras.applications."""
     augment_in_model: bool = False
     """Cut and resample whole batches in layers at the front of the model, instead of while reading."""
     workers: int | None = Field(None, ge=1)
@@ -346,14 +343,22 @@ class KerasTrainSettings(AnyTrainSettings):
     """Where to train."""
 
     @model_validator(mode="after")
-    def _check_where(self) -> "KerasTrainSettings":
+    def _check_where(self) -> "KerasSettings":
         if self.augmentations == "astro" and self.augment_in_model:
             raise ValueError("augmentations astro are made while reading. Leave out augment_in_model.")
         return self
 
 
-class FinetuneSettings(TorchSettings):
-    """How a pretrained encoder is finetuned. What the encoder expects of images need not be given."""
+class KerasTrainSettings(AnyTrainSettings, KerasSettings):
+    """How a model is trained with Keras. The defaults are the preset `laptop`."""
+
+    _presets: ClassVar[dict[str, dict[str, Any]]] = KERAS_PRESETS
+    architecture: str = "EfficientNetB0"
+    """Encoder: any name of keras.applications."""
+
+
+class AnyFinetuneSettings(LearnSettings):
+    """What finetuning takes in every framework."""
 
     task: Literal["classification", "regression", "tree"] = "classification"
     """What is learned: a class, a number or several, or the votes of a decision tree."""
@@ -393,7 +398,7 @@ class FinetuneSettings(TorchSettings):
     """Fractions of galaxies for training, validation and test."""
 
     @model_validator(mode="after")
-    def _check_task(self) -> "FinetuneSettings":
+    def _check_task(self) -> "AnyFinetuneSettings":
         for name, task in TASK_OF_SETTING.items():
             if self.task != task and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} belongs to the task {task}. Got the task {self.task} instead.")
@@ -404,6 +409,14 @@ class FinetuneSettings(TorchSettings):
         if self.multi_label and self.balanced_sampling:
             raise ValueError("balanced_sampling needs one class per galaxy. Leave it out with multi_label.")
         return self
+
+
+class FinetuneSettings(AnyFinetuneSettings, TorchSettings):
+    """How a pretrained encoder is finetuned with PyTorch. What it expects of images need not be given."""
+
+
+class KerasFinetuneSettings(AnyFinetuneSettings, KerasSettings):
+    """How a pretrained encoder is finetuned with Keras. What it expects of images need not be given."""
 
 
 TASK_OF_SETTING = {

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zoobot.config import FinetuneSettings
+from zoobot.config import AnyFinetuneSettings
 from zoobot.errors import CatalogError, did_you_mean
 from zoobot.shared.catalog_faults import quote
 
@@ -56,7 +56,7 @@ class LabelTask:
         return replace(self, centres=labels.mean(axis=0).tolist(), scales=np.where(spread > 0, spread, 1).tolist())
 
 
-def read_labels(table: pd.DataFrame, settings: FinetuneSettings, source: str) -> tuple[LabelTask, LabelArray]:
+def read_labels(table: pd.DataFrame, settings: AnyFinetuneSettings, source: str) -> tuple[LabelTask, LabelArray]:
     """The task that a catalog's columns pose, and its labels.
 
     One column of a classification holds each galaxy's class, as text or as numbers from 0; of several columns each
