@@ -5,11 +5,12 @@ from torch.utils.data import DataLoader
 
 from zoobot.config import ImageSettings
 from zoobot.errors import CatalogError, ImageError
-from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, balance
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, GalaxyDataset, as_it_is
 from zoobot.shared.adjustments import Adjustments, adjust
 from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.images import read_image
+from zoobot.shared.label_columns import balance
 from zoobot.shared.schemas import get_schema
 
 

@@ -18,8 +18,8 @@ from zoobot.pytorch.training.finetune import (
     FinetuneableZoobotTree,
     get_trainer,
 )
-from zoobot.pytorch.training.finetuneable import warm_up_then_cosine
 from zoobot.pytorch.training.fitting import quiet_lightning
+from zoobot.shared.finetuning_runs import warm_up_then_cosine
 from zoobot.shared.schemas import get_schema
 
 FAMILIES = ["test_efficientnet", "test_resnet", "test_convnext", "test_maxvit", "test_vit"]

@@ -12,9 +12,10 @@ from zoobot.pytorch.estimators.model_folder import load_label_model, load_model
 from zoobot.pytorch.examples import finetune_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.finetune import FinetuneableZoobotClassifier
-from zoobot.pytorch.training.finetune_on_catalog import choose_n_blocks, finetune
+from zoobot.pytorch.training.finetune_on_catalog import finetune
 from zoobot.pytorch.training.label_scores import predict_loader
 from zoobot.shared.catalogs import load_catalog
+from zoobot.shared.finetuning_runs import choose_n_blocks
 from zoobot.shared.images import read_image
 from zoobot.shared.predictions import read_predictions
 from zoobot.shared.preparation import prepare

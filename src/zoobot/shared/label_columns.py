@@ -95,6 +95,17 @@ def read_labels(table: pd.DataFrame, settings: AnyFinetuneSettings, source: str)
     return LabelTask("regression", columns, unit_interval=settings.unit_interval), numbers
 
 
+def balance(labels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Weights `(class,)` that make classes count the same, and galaxies 1 on average.
+
+    Args:
+        labels: `(galaxy, class)`, the share of each galaxy that is of the class.
+    """
+    counts = labels.sum(axis=0)
+    weights: npt.NDArray[np.float64] = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1e-9))
+    return weights
+
+
 def _read_classes(column: "pd.Series[Any]", name: str, source: str) -> tuple[list[str], LabelArray]:
     if pd.api.types.is_bool_dtype(column):
         column = column.astype(int)

@@ -33,17 +33,25 @@ class SplitCatalog:
 
     Args:
         catalogs: of `train`, `validation` and `test`.
+        labels: of the same: what is learned, `(galaxy, output)`.
         galaxies: `id_str` and `split` of all.
     """
 
     catalogs: dict[str, Catalog]
+    labels: dict[str, npt.NDArray[Any]]
     galaxies: pd.DataFrame
 
 
-def split_catalog(catalog: Catalog, settings: LearnSettings, split: npt.NDArray[Any] | None = None) -> SplitCatalog:
+def split_catalog(
+    catalog: Catalog,
+    settings: LearnSettings,
+    labels: npt.NDArray[Any] | None = None,
+    split: npt.NDArray[Any] | None = None,
+) -> SplitCatalog:
     """Split galaxies by the hash of their names; `CatalogError` where a split would have none.
 
     Args:
+        labels: `(galaxy, output)` to learn in the place of votes.
         split: `(galaxy,)`, the split of each, if it is known already.
     """
     if split is None:
@@ -55,7 +63,12 @@ def split_catalog(catalog: Catalog, settings: LearnSettings, split: npt.NDArray[
                 f"The catalog {catalog.source} has {len(catalog)} galaxies, too few for the split "
                 f"{settings.split}: no {name} galaxy. Give it more galaxies, or change --split."
             )
-    return SplitCatalog(catalogs, pd.DataFrame({"id_str": catalog.id_str, "split": split.astype(object)}))
+    learned = catalog.votes if labels is None else labels
+    return SplitCatalog(
+        catalogs,
+        {name: learned[split == name] for name in SPLITS},
+        pd.DataFrame({"id_str": catalog.id_str, "split": split.astype(object)}),
+    )
 
 
 def read_as_prepared(galaxies: Catalog, settings: Chosen) -> Chosen:
@@ -168,18 +181,30 @@ def describe_training(
     Raises:
         ModelError: the validation loss of the best epoch is not a number.
     """
-    validation_loss = loss_of_epoch(run, history, best_epoch)
-    of_baselines = {}
-    if validation is not None:
-        for name, baseline in baselines.items():
-            losses = galaxy_losses(validation.votes, baseline.concentrations[None], schema)
-            of_baselines[name] = float(losses.mean())
     return {
         "best_epoch": best_epoch,
-        "validation_loss": validation_loss,
-        "validation_loss_of_baselines": of_baselines,
-        "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
+        "validation_loss": loss_of_epoch(run, history, best_epoch),
+        **describe_baselines(baselines, None if validation is None else validation.votes, schema),
         "history": dict(history),
+    }
+
+
+def describe_baselines(
+    baselines: Mapping[str, ConstantBaseline], votes: npt.NDArray[Any] | None, schema: Schema | None
+) -> dict[str, Any]:
+    """What `metrics.json` says of them.
+
+    Args:
+        votes: `(galaxy, answer)` of the validation galaxies, on which their mean losses are given; None if not known.
+    """
+    losses = {
+        name: galaxy_losses(votes, baseline.concentrations[None], schema).mean()
+        for name, baseline in baselines.items()
+        if votes is not None and schema is not None
+    }
+    return {
+        "validation_loss_of_baselines": {name: float(loss) for name, loss in losses.items()},
+        "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
     }
 
 
@@ -226,9 +251,24 @@ def describe_model(
     }
 
 
-def order_of_epoch(n_galaxies: int, seed: int, epoch: int) -> npt.NDArray[np.int64]:
-    """The rows of the training galaxies in an order that follows from the seed and the epoch."""
-    return np.random.default_rng((seed, epoch)).permutation(n_galaxies)
+def draw_epoch(
+    n_galaxies: int, seed: int, epoch: int, weights: npt.NDArray[np.float64] | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The training galaxies of an epoch, in an order that follows from the seed and the epoch.
+
+    Args:
+        weights: `(galaxy,)`; as many galaxies are then drawn, each as often as its weight says on average.
+
+    Returns:
+        The rows, and for each the epoch of its view: this one, moved on by 2^32 each time that a galaxy comes again, so
+        that it comes in another view.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    if weights is None:
+        return rng.permutation(n_galaxies), np.full(n_galaxies, epoch)
+    rows = rng.choice(n_galaxies, n_galaxies, p=weights / weights.sum())
+    times_before = pd.Series(rows).groupby(rows).cumcount().to_numpy(np.int64)
+    return rows, epoch + (times_before << 32)
 
 
 def edges_of_batches(n_galaxies: int, batch_size: int) -> list[int]:

@@ -1,9 +1,9 @@
 """Galaxies for Lightning: training, validation and test loaders from one catalog or prepared folder."""
 
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
-import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -13,6 +13,7 @@ from zoobot.pytorch.datasets.galaxy_dataset import EpochOrder, EvenBatches, Gala
 from zoobot.pytorch.datasets.views_on_device import warp_on_device
 from zoobot.pytorch.devices import count_workers, find_device
 from zoobot.shared.catalogs import Catalog
+from zoobot.shared.label_columns import balance
 from zoobot.shared.training_runs import split_catalog
 
 GalaxyLoader = DataLoader[tuple[Tensor, ...]]
@@ -44,10 +45,8 @@ class GalaxyDataModule(L.LightningDataModule):
         self.settings, self.balanced = settings, balanced
         self.first_epoch = 0
         """Where a run that goes on begins."""
-        divided = split_catalog(catalog, settings, split)
-        self.catalogs, self.galaxies = divided.catalogs, divided.galaxies
-        known: npt.NDArray[Any] = catalog.votes if labels is None else labels
-        self.labels = {name: known[self.galaxies["split"] == name] for name in self.catalogs}
+        divided = split_catalog(catalog, settings, labels, split)
+        self.catalogs, self.labels, self.galaxies = divided.catalogs, divided.labels, divided.galaxies
 
     def train_dataloader(self) -> GalaxyLoader:
         dataset = self._dataset("train")
@@ -65,6 +64,14 @@ class GalaxyDataModule(L.LightningDataModule):
 
     def test_dataloader(self) -> GalaxyLoader:
         return self._loader(self._dataset("test"), batch_size=self.settings.batch_size)
+
+    def loaders_in_order(self) -> dict[str, Callable[[], GalaxyLoader]]:
+        """For each split, what loads the central view of each of its galaxies."""
+        return {
+            "train": self.train_view_dataloader,
+            "validation": self.val_dataloader,
+            "test": self.test_dataloader,
+        }
 
     def _dataset(self, split: str) -> GalaxyDataset:
         settings = self.settings
@@ -94,14 +101,3 @@ class GalaxyDataModule(L.LightningDataModule):
             pin_memory=find_device(self.settings.device).type == "cuda",
             **batching,  # type: ignore[arg-type]
         )
-
-
-def balance(labels: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Weights `(class,)` that make classes count the same, and galaxies 1 on average.
-
-    Args:
-        labels: `(galaxy, class)`, the share of each galaxy that is of the class.
-    """
-    counts = labels.sum(axis=0)
-    weights: npt.NDArray[np.float64] = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1e-9))
-    return weights

@@ -3,7 +3,6 @@
 A `DataLoader` asks for a batch at once (`__getitems__`) and must leave it as it is: `collate_fn=as_it_is`.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
@@ -20,7 +19,7 @@ from zoobot.shared.adjustments import Adjustments, Key
 from zoobot.shared.catalogs import Catalog, galaxy_hash
 from zoobot.shared.image_sources import ImageSource, open_images
 from zoobot.shared.images import ImageArray
-from zoobot.shared.training_runs import edges_of_batches, order_of_epoch
+from zoobot.shared.training_runs import draw_epoch, edges_of_batches
 from zoobot.shared.views import read_squares, render, render_readable, view_keys
 
 RandomView = tuple[int, int]
@@ -161,21 +160,12 @@ class EpochOrder(Sampler[RandomView]):
         return -(-self.n_galaxies // _rank_and_world_size()[1])
 
     def __iter__(self) -> Iterator[RandomView]:
-        seen: Counter[int] = Counter()
-        for row in self.rows().tolist():
-            yield self._epoch + (seen[row] << 32), row
-            seen[row] += self.weights is not None
-
-    def rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """This process's share of the epoch, in order."""
-        if self.weights is None:
-            order = order_of_epoch(self.n_galaxies, self.seed, self._epoch)
-        else:
-            rng = np.random.default_rng((self.seed, self._epoch))
-            order = rng.choice(self.n_galaxies, self.n_galaxies, p=self.weights / self.weights.sum())
         rank, world_size = _rank_and_world_size()
-        share: np.ndarray[tuple[int], np.dtype[np.int64]] = np.resize(order, len(self) * world_size)[rank::world_size]
-        return share
+        rows, epochs = (
+            np.resize(drawn, len(self) * world_size)[rank::world_size].tolist()
+            for drawn in draw_epoch(self.n_galaxies, self.seed, self._epoch, self.weights)
+        )
+        return zip(epochs, rows, strict=True)
 
 
 class EvenBatches(Sampler[list[RandomView]]):

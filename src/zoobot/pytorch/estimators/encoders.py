@@ -11,95 +11,24 @@ Galaxies are float in 0-1, as all Zoobot encoders had them; the weights of photo
 standardise them themselves.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import timm
 from torch import Tensor, nn
 
-from zoobot.config import EmbedSettings, FinetuneSettings, ImageSettings, TorchSettings
+from zoobot.config import ImageSettings
 from zoobot.errors import ModelError, SettingError, did_you_mean
 from zoobot.pytorch.estimators.checkpoints import read_checkpoint
 from zoobot.pytorch.estimators.hub_layout import download, read_hub_layout
 from zoobot.pytorch.estimators.model_folder import load_any_model
 from zoobot.pytorch.estimators.recipes import Recipe
+from zoobot.shared.pretrained_encoders import PretrainedEncoder
 
 HUB, LOCAL, TIMM_ON_HUB = ("hf_hub:", "hf-hub:"), "local-dir:", "timm/"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
-SettingsOfImages = TypeVar("SettingsOfImages", TorchSettings, FinetuneSettings, EmbedSettings)
-
-
-@dataclass(frozen=True)
-class PretrainedEncoder:
-    """An encoder, and what it expects of images.
-
-    Args:
-        module: images `(galaxy, channel, height, width)`, float in 0-1, to features `(galaxy, feature)`.
-        source: what to call it in messages.
-        channels: of its images; None where its weights do not tell.
-        recipe: how to build it again; None for your own.
-        expects: settings that images must have; others are refused.
-        suggests: settings that are taken where nothing else is given.
-        bands: names of its channels, where each had a file of its own.
-    """
-
-    module: nn.Module
-    source: str
-    channels: int | None
-    recipe: Recipe | None = None
-    expects: Mapping[str, Any] = field(default_factory=dict)
-    suggests: Mapping[str, Any] = field(default_factory=dict)
-    bands: list[str] = field(default_factory=list)
-
-    def adapt(self, settings: SettingsOfImages) -> SettingsOfImages:
-        """The settings with what this encoder expects; `SettingError` where something else was given."""
-        given = settings.model_fields_set
-        suggested = {name: value for name, value in self.suggests.items() if name in type(settings).model_fields}
-        free = {name: value for name, value in suggested.items() if name not in given}
-        adapted = type(settings)(**{**settings.model_dump(), **free, **self.expects})
-        for name in sorted(given & set(self.expects)):
-            if getattr(settings, name) != getattr(adapted, name):
-                raise SettingError(
-                    f"The encoder '{self.source}' expects images with {name} {getattr(adapted, name)}, and "
-                    f"{getattr(settings, name)} was given. Leave out --{name.replace('_', '-')}, or choose an encoder "
-                    "that was made for such images."
-                )
-        return adapted
-
-    def refuse_other_channels(self, channels: int, source: str) -> None:
-        """Raise `SettingError` unless images have this encoder's number of channels."""
-        if self.channels is not None and channels != self.channels:
-            raise SettingError(
-                f"The encoder '{self.source}' takes {_say_channels(self.channels)}; those of {source} have {channels}. "
-                f"{_remedy(self.channels)}"
-            )
-
-    def refuse_other_bands(self, bands: Sequence[str], source: str) -> None:
-        """Raise `SettingError` unless a catalog's bands, each with a file of its own, are this encoder's."""
-        if self.bands and list(bands) != self.bands:
-            raise SettingError(
-                f"The encoder '{self.source}' was trained on the bands {', '.join(self.bands)}, in this order; "
-                f"{source} has {', '.join(bands) or 'one file'}. Order its columns file_loc_... so."
-            )
-
-    def refuse_other_images(self, images: Tensor) -> None:
-        """Raise `SettingError` unless a batch has this encoder's channels and size, and lies from 0 to 1."""
-        if images.ndim != 4:
-            raise SettingError(f"Images must be (galaxy, channel, height, width). Got {tuple(images.shape)} instead.")
-        self.refuse_other_channels(images.shape[1], "this batch")
-        size = self.expects.get("image_size")
-        if size is not None and tuple(images.shape[2:]) != (size, size):
-            raise SettingError(
-                f"The encoder '{self.source}' expects images of {size} x {size} pixels. Got {images.shape[2]} x "
-                f"{images.shape[3]} instead: resize them."
-            )
-        if images.is_floating_point() and not (images.min() >= 0 and images.max() <= 1):
-            raise SettingError(
-                f"The encoder '{self.source}' expects uint8 images, or float ones from 0 to 1. Got {images.min():g} to "
-                f"{images.max():g} instead: divide by 255, and leave out any other normalisation."
-            )
 
 
 def load_encoder(
@@ -243,13 +172,3 @@ def _channels_of_module(module: nn.Module) -> int | None:
 def _per_channel(values: list[float], channels: int) -> list[float]:
     """The values of three colours for any number of channels: their mean, unless there are three."""
     return values if len(values) == channels else [sum(values) / len(values)] * channels
-
-
-def _say_channels(channels: int) -> str:
-    return "greyscale images of 1 channel" if channels == 1 else f"images of {channels} channels"
-
-
-def _remedy(channels: int) -> str:
-    if channels == 1:
-        return "Leave out --color, or prepare the images without it."
-    return "Give --color, with images of so many colours or bands." if channels == 3 else "Give images of these bands."

@@ -11,8 +11,8 @@ from typing import Any
 from timm.models._manipulate import group_with_matcher  # the public ones group parameters alone
 from torch import nn
 
-from zoobot.errors import SettingError
 from zoobot.pytorch.estimators.recipes import Standardised
+from zoobot.shared.finetuning_runs import refuse_too_many_blocks
 
 _AFTER_THE_LAST = object()
 
@@ -51,8 +51,7 @@ def find_blocks(encoder: nn.Module) -> list[Block]:
 
 def freeze_all_but(blocks: Sequence[Block], n_blocks: int) -> list[Block]:
     """Freeze all but the last `n_blocks`; returns the frozen ones."""
-    if n_blocks > len(blocks):
-        raise SettingError(f"n_blocks must be at most {len(blocks)}: the encoder has no more. Got {n_blocks} instead.")
+    refuse_too_many_blocks(n_blocks, len(blocks))
     n_frozen = len(blocks) - n_blocks
     for place, block in enumerate(blocks):
         block.let_learn(place >= n_frozen)

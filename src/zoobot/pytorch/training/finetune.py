@@ -16,19 +16,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
+import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoobot.errors import CatalogError, SettingError
 from zoobot.pytorch.estimators.define_model import DirichletHead
-from zoobot.pytorch.estimators.encoders import PretrainedEncoder
 from zoobot.pytorch.estimators.label_model import LabelHead, to_predictions
 from zoobot.pytorch.training import losses
 from zoobot.pytorch.training.finetuneable import Finetuneable
 from zoobot.pytorch.training.fitting import VALIDATION_LOSS
+from zoobot.shared.finetuning_runs import refuse_unknown_loss, refuse_wrong_class_weights
+from zoobot.shared.label_batches import refuse_wrong_labels, refuse_wrong_votes
 from zoobot.shared.label_columns import LabelTask
+from zoobot.shared.pretrained_encoders import PretrainedEncoder
 from zoobot.shared.schemas import Schema
 
 
@@ -57,8 +59,8 @@ class FinetuneableZoobotClassifier(Finetuneable):
     ) -> None:
         super().__init__(name, encoder, zoobot_checkpoint_loc, arguments)
         self.save_hyperparameters(ignore=["encoder"])
-        if class_weights is not None and len(class_weights) != num_classes:
-            raise SettingError(f"class_weights must be {num_classes} numbers, one a class. Got {len(class_weights)}.")
+        if class_weights is not None:
+            refuse_wrong_class_weights(len(class_weights), num_classes)
         self.task = LabelTask(
             "classification", ["label"], [str(number) for number in range(num_classes)], multi_label=multi_label
         )
@@ -77,22 +79,8 @@ class FinetuneableZoobotClassifier(Finetuneable):
         )
         return per_galaxy.mean()
 
-    def refuse_wrong_labels(self, labels: Tensor) -> None:
-        n_classes = self.task.n_outputs
-        if labels.ndim == 1 and not labels.is_floating_point() and not self.task.multi_label:
-            if not 0 <= int(labels.min()) <= int(labels.max()) < n_classes:
-                raise CatalogError(
-                    f"Labels of {n_classes} classes must be whole numbers from 0 to {n_classes - 1}. Got "
-                    f"{int(labels.min())} to {int(labels.max())} instead."
-                )
-            return
-        if labels.ndim != 2 or labels.shape[1] != n_classes or not labels.is_floating_point():
-            raise CatalogError(
-                f"Labels must be whole numbers (galaxy,) or shares of {n_classes} classes (galaxy, class). Got the "
-                f"shape {tuple(labels.shape)} of {labels.dtype} instead."
-            )
-        if not ((labels >= 0) & (labels <= 1)).all():
-            raise CatalogError("Shares of classes must be from 0 to 1. Some labels are not, or are NaN.")
+    def refuse_wrong_labels(self, labels: npt.NDArray[Any]) -> None:
+        refuse_wrong_labels(labels, self.task)
 
     def predict(self, outputs: Tensor) -> Tensor:
         return to_predictions(self.task, outputs)
@@ -124,8 +112,7 @@ class FinetuneableZoobotRegressor(Finetuneable):
     ) -> None:
         super().__init__(name, encoder, zoobot_checkpoint_loc, arguments)
         self.save_hyperparameters(ignore=["encoder"])
-        if loss not in ("mse", "mae"):
-            raise SettingError(f"loss must be 'mse' or 'mae'. Got '{loss}' instead.")
+        refuse_unknown_loss(loss)
         self.loss_name = loss
         columns = [f"label_{number}" for number in range(num_targets)]
         self.task = LabelTask(
@@ -144,14 +131,8 @@ class FinetuneableZoobotRegressor(Finetuneable):
             errors = errors / errors.new_tensor(self.task.scales)
         return errors.square().mean() if self.loss_name == "mse" else errors.abs().mean()
 
-    def refuse_wrong_labels(self, labels: Tensor) -> None:
-        n_targets = self.task.n_outputs
-        if labels.shape[1:] not in ((n_targets,), () if n_targets == 1 else (n_targets,)):
-            raise CatalogError(f"Labels must be (galaxy, {n_targets}). Got the shape {tuple(labels.shape)} instead.")
-        if not labels.isfinite().all():
-            raise CatalogError("Labels must be finite numbers. Some are NaN or infinite: fill or leave them out.")
-        if self.task.unit_interval and not ((labels >= 0) & (labels <= 1)).all():
-            raise CatalogError("With unit_interval, labels must be from 0 to 1. Scale them, or leave it out.")
+    def refuse_wrong_labels(self, labels: npt.NDArray[Any]) -> None:
+        refuse_wrong_labels(labels, self.task)
 
     def predict(self, outputs: Tensor) -> Tensor:
         return to_predictions(self.task, outputs)
@@ -187,13 +168,8 @@ class FinetuneableZoobotTree(Finetuneable):
         groups = self.schema.question_index_groups
         return losses.calculate_multiquestion_loss(labels, outputs, groups).sum(dim=1).mean()
 
-    def refuse_wrong_labels(self, labels: Tensor) -> None:
-        n_answers = len(self.schema.answers)
-        if labels.ndim != 2 or labels.shape[1] != n_answers or not (labels.isfinite() & (labels >= 0)).all():
-            raise CatalogError(
-                f"Labels must be votes (galaxy, {n_answers}) of 0 or more, without NaN. Got the shape "
-                f"{tuple(labels.shape)}, from {labels.min():g}."
-            )
+    def refuse_wrong_labels(self, labels: npt.NDArray[Any]) -> None:
+        refuse_wrong_votes(labels, len(self.schema.answers))
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs

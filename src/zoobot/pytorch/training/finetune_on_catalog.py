@@ -2,23 +2,20 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy.typing as npt
 import pandas as pd
 from safetensors.torch import save
 from torch import nn
 
 from zoobot.config import FinetuneSettings, TorchSettings, TrainSettings
-from zoobot.errors import CatalogError, SettingError
-from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, balance
+from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
 from zoobot.pytorch.devices import find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
-from zoobot.pytorch.estimators.encoders import PretrainedEncoder, is_timm_name, load_encoder
+from zoobot.pytorch.estimators.encoders import is_timm_name, load_encoder
 from zoobot.pytorch.estimators.label_model import LabelModel
 from zoobot.pytorch.estimators.model_folder import load_any_model, plain_weights, save_model
 from zoobot.pytorch.training.blocks import find_blocks
@@ -29,22 +26,19 @@ from zoobot.pytorch.training.finetune import (
 )
 from zoobot.pytorch.training.finetuneable import Finetuneable
 from zoobot.pytorch.training.fitting import fit, is_begun, settings_for
-from zoobot.pytorch.training.label_scores import score_labels, score_probe
-from zoobot.shared.catalog_splits import split_in_classes
-from zoobot.shared.catalogs import Catalog, load_catalog, load_schema_of, split_by_galaxy
-from zoobot.shared.dirichlet import ConstantBaseline
+from zoobot.pytorch.training.label_scores import probe_of, scores_of
+from zoobot.shared.catalogs import Catalog, load_catalog
+from zoobot.shared.finetuning_runs import find_tree, options_of, say_finetuned, split_for
 from zoobot.shared.image_sources import open_images
-from zoobot.shared.label_columns import LabelTask, read_labels
+from zoobot.shared.label_columns import LabelTask, balance, read_labels
 from zoobot.shared.model_folders import read_model_folder
+from zoobot.shared.pretrained_encoders import PretrainedEncoder
 from zoobot.shared.run_folders import logged_to, open_run
 from zoobot.shared.schemas import Schema
-from zoobot.shared.training_runs import announce, leave_out_unreadable
-from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines, galaxy_losses
+from zoobot.shared.training_runs import announce, describe_baselines, leave_out_unreadable
+from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines
 
 logger = logging.getLogger(__name__)
-
-_LABELS_PER_BLOCK = ((300, 1), (3_000, 2))
-"""Up to so many training galaxies, so many blocks learn; of more, all."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +50,7 @@ class FinetunedModel:
     metrics: dict[str, Any]
 
     def __str__(self) -> str:
-        lines = [
-            f"Model:           {self.folder}",
-            f"Best epoch:      {self.metrics['best_epoch']} of {len(self.metrics['history']['epoch'])}",
-            f"Validation loss: {self.metrics['validation_loss']:.3f}",
-        ]
-        for name, loss in self.metrics["validation_loss_of_baselines"].items():
-            lines.append(f"  {name}: {loss:.3f}")
-        for split, scores in self.metrics.get("scores", {}).items():
-            lines.append(f"Scores, {split}:")
-            lines += [f"  {name.replace('_', ' ')}: {value:.3f}" for name, value in _numbers_of(scores)]
-        return "\n".join(lines)
+        return say_finetuned(self.folder, self.metrics)
 
 
 def finetune(
@@ -95,9 +79,7 @@ def finetune(
         OutputError: `output` holds another run.
     """
     find_device(settings.device, settings.devices)
-    if schema is not None and settings.task != "tree":
-        raise SettingError(f"--schema belongs to --task tree. Got the task {settings.task} instead.")
-    tree = load_schema_of(catalog, schema) if settings.task == "tree" else None
+    tree = find_tree(catalog, schema, settings)
     galaxies = load_catalog(catalog, tree, settings)
     L.seed_everything(settings.seed, verbose=False)
     pretrained, settings = _adapt(encoder, galaxies, settings)
@@ -119,7 +101,9 @@ def finetune(
         if tree is not None:
             return _Finetuning(pretrained, settings, GalaxyDataModule(galaxies, settings), run).learn_tree(tree)
         task, labels = read_labels(galaxies.table, settings, galaxies.source)
-        return _Finetuning(pretrained, settings, _split(galaxies, settings, task, labels), run).learn_labels(task)
+        split = split_for(task, galaxies, labels, settings)
+        data = GalaxyDataModule(galaxies, settings, labels, split, settings.balanced_sampling)
+        return _Finetuning(pretrained, settings, data, run).learn_labels(task)
 
 
 def _adapt(
@@ -139,24 +123,6 @@ def _adapt(
     return replace(pretrained, channels=channels), adapted
 
 
-def _split(
-    galaxies: Catalog, settings: FinetuneSettings, task: LabelTask, labels: npt.NDArray[Any]
-) -> GalaxyDataModule:
-    """Galaxies by training, validation and test; of one class each, every part gets its share of each class."""
-    if task.kind == "classification" and not task.multi_label:
-        split = split_in_classes(galaxies.id_str, labels.argmax(axis=1), settings.split, settings.seed)
-    else:
-        split = split_by_galaxy(galaxies.id_str, settings.split, settings.seed)
-    data = GalaxyDataModule(galaxies, settings, labels, split, settings.balanced_sampling)
-    without = [name for name, total in zip(task.classes, data.labels["train"].sum(axis=0), strict=False) if total == 0]
-    if without:
-        raise CatalogError(
-            f"No training galaxy is of the class '{without[0]}': the catalog {galaxies.source} has too few of them for "
-            f"the split {settings.split}. Add some, or change --split or --seed."
-        )
-    return data
-
-
 @dataclass(frozen=True)
 class _Finetuning:
     """One run, once its data are checked."""
@@ -168,25 +134,9 @@ class _Finetuning:
 
     def _arguments(self) -> dict[str, Any]:
         """For the classes of `finetune`, which have the names of Zoobot."""
-        settings, n_galaxies = self.settings, len(self.data.labels["train"])
         announce(self.data.catalogs, self.data.settings)
-        n_blocks = settings.n_blocks
-        if n_blocks is None:
-            n_blocks = choose_n_blocks(n_galaxies, len(find_blocks(self.pretrained.module)), settings.pretrained)
-        logger.info("%d galaxies to learn from: %d blocks of the encoder learn.", n_galaxies, n_blocks)
-        return {
-            "encoder": self.pretrained,
-            "n_blocks": n_blocks,
-            "lr_decay": settings.lr_decay,
-            "learning_rate": settings.learning_rate,
-            "weight_decay": settings.weight_decay,
-            "dropout_prob": settings.dropout,
-            "cosine_schedule": True,
-            "warmup_epochs": min(settings.warmup_epochs, settings.epochs - 1),
-            "max_cosine_epochs": settings.epochs,
-            "image_size": settings.image_size,
-            "seed": settings.seed,
-        }
+        n_galaxies, blocks_there = len(self.data.labels["train"]), len(find_blocks(self.pretrained.module))
+        return {"encoder": self.pretrained, **options_of(self.settings, n_galaxies, blocks_there).model_dump()}
 
     def learn_tree(self, tree: Schema) -> FinetunedModel:
         bounds, labels = self.settings.concentration_bounds, self.data.labels
@@ -199,7 +149,7 @@ class _Finetuning:
         model = ZoobotTree(
             tree, settings, learner.encoder, self.pretrained.channels, self.data.catalogs["train"].bands, recipe
         )
-        return self._fit(learner, model, baselines, lambda: _loss_of_baselines(baselines, labels["validation"], tree))
+        return self._fit(learner, model, describe_baselines(baselines, labels["validation"], tree))
 
     def learn_labels(self, task: LabelTask) -> FinetunedModel:
         settings, labels, arguments = self.settings, self.data.labels["train"], self._arguments()
@@ -222,57 +172,25 @@ class _Finetuning:
             self.data.catalogs["train"].bands,
             self.pretrained.recipe,
         )
-        probe = score_probe(model, self.data) if settings.linear_probe else {}
-        return self._fit(learner, model, {}, lambda: {}, probe)
+        probe = probe_of(model, self.data) if settings.linear_probe else {}
+        return self._fit(learner, model, describe_baselines({}, None, None), probe)
 
     def _fit(
         self,
         learner: Finetuneable,
         model: ZoobotTree | LabelModel,
-        baselines: dict[str, ConstantBaseline],
-        loss_of_baselines: Callable[[], dict[str, float]],
+        of_baselines: dict[str, Any],
         probe: dict[str, Any] | None = None,
     ) -> FinetunedModel:
         fitted = fit(learner, self.data, self.run, self.settings)
         model.head.load_state_dict(learner.head.state_dict())
         model.eval()
-        metrics: dict[str, Any] = {
-            **fitted.to_dict(),
-            "validation_loss_of_baselines": loss_of_baselines(),
-            "baselines": {name: baseline.concentrations.tolist() for name, baseline in baselines.items()},
-        }
+        metrics: dict[str, Any] = {**fitted.to_dict(), **of_baselines}
         if isinstance(model, LabelModel):
-            metrics["scores"] = {**score_labels(model, self.data), **(probe or {})}
+            metrics["scores"] = {**scores_of(model, self.data), **(probe or {})}
         folder = self.run / "model"
         if fitted.is_first_process:
             source = self.pretrained.source if self.settings.pretrained else "random weights"
             save_model(model, folder, metrics=metrics, galaxies=self.data.galaxies, started_from=source)
         fitted.wait()
         return FinetunedModel(model, folder, metrics)
-
-
-def choose_n_blocks(n_galaxies: int, n_blocks: int, pretrained: bool) -> int:
-    """How many blocks of an encoder learn from so many galaxies; of one with random weights all do."""
-    if not pretrained:
-        return n_blocks
-    return min(n_blocks, next((blocks for most, blocks in _LABELS_PER_BLOCK if n_galaxies <= most), n_blocks))
-
-
-def _loss_of_baselines(
-    baselines: dict[str, ConstantBaseline], votes: npt.NDArray[Any], tree: Schema
-) -> dict[str, float]:
-    return {
-        name: float(galaxy_losses(votes, baseline.concentrations[None], tree).mean())
-        for name, baseline in baselines.items()
-    }
-
-
-def _numbers_of(scores: dict[str, Any]) -> list[tuple[str, float]]:
-    """Scores that are one number, and those of each number of a regression."""
-    plain = [(name, value) for name, value in scores.items() if isinstance(value, float)]
-    return plain + [
-        (f"{number}, {name}", value)
-        for number, values in scores.get("of_number", {}).items()
-        for name, value in values.items()
-        if value is not None
-    ]

@@ -1,50 +1,22 @@
 """What the classes of `finetune` share: an encoder from anywhere, frozen blocks, optimiser, schedule and steps."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy.typing as npt
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from zoobot.config import Fraction, Settings
-from zoobot.errors import SettingError
 from zoobot.pytorch.estimators.define_model import count_features, normalise
-from zoobot.pytorch.estimators.encoders import PretrainedEncoder, load_encoder
+from zoobot.pytorch.estimators.encoders import load_encoder
 from zoobot.pytorch.training.blocks import find_blocks, freeze_all_but, parameter_groups
+from zoobot.shared.finetuning_runs import FinetuneOptions, choose_source, warm_up_then_cosine
+from zoobot.shared.pretrained_encoders import PretrainedEncoder
 
 Batch = tuple[Tensor, Tensor]
-
-
-class FinetuneOptions(Settings):
-    """How a finetuned model learns: arguments of all three classes."""
-
-    n_blocks: int = Field(0, ge=0)
-    """Blocks of the encoder that learn, from the last; with 0 the head alone."""
-    lr_decay: Fraction = 0.75
-    """Learning rate of a block, as a fraction of that of the block after it."""
-    learning_rate: float = Field(1e-4, gt=0)
-    """Learning rate of the head."""
-    weight_decay: float = Field(0.05, ge=0)
-    """Weight decay, of weights only (not biases or norms)."""
-    dropout_prob: float = Field(0.5, ge=0, lt=1)
-    """Dropout before the head."""
-    cosine_schedule: bool = False
-    """Let the learning rate rise, then fall as a cosine."""
-    warmup_epochs: int = Field(0, ge=0)
-    """Under the cosine schedule, epochs in which the rate rises."""
-    max_cosine_epochs: int = Field(100, ge=1)
-    """Under the cosine schedule, the epoch at which it has fallen."""
-    max_learning_rate_reduction_factor: Fraction = 0.01
-    """Under the cosine schedule, the fraction of the rate that is left in the end."""
-    image_size: int = Field(224, ge=1)
-    """Side of the images, in pixels, where the encoder does not say."""
-    seed: int = Field(42, ge=0)
-    """Seed of the head's weights."""
 
 
 class Finetuneable(L.LightningModule, ABC):
@@ -82,7 +54,7 @@ class Finetuneable(L.LightningModule, ABC):
         """Mean over the galaxies of a batch."""
 
     @abstractmethod
-    def refuse_wrong_labels(self, labels: Tensor) -> None:
+    def refuse_wrong_labels(self, labels: npt.NDArray[Any]) -> None:
         """Raise `CatalogError` where labels are not what they must be."""
 
     @abstractmethod
@@ -137,11 +109,15 @@ class Finetuneable(L.LightningModule, ABC):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def _refuse_other_images(self, images: Tensor) -> None:
+        bounds = (images.min().item(), images.max().item()) if images.is_floating_point() else (0, 1)
+        self.pretrained.refuse_other_images(images.shape, ("galaxy", "channel", "height", "width"), bounds)
+
     def _step(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:
         images, labels = batch
         if batch_idx == 0:
-            self.pretrained.refuse_other_images(images)
-        self.refuse_wrong_labels(labels)
+            self._refuse_other_images(images)
+        self.refuse_wrong_labels(labels.cpu().numpy())
         loss = self.loss(labels, self.head(self.encoder(normalise(images))))
         self.log(
             f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(images), sync_dist=True
@@ -149,18 +125,8 @@ class Finetuneable(L.LightningModule, ABC):
         return loss
 
 
-def warm_up_then_cosine(epoch: float, warmup_epochs: int, last_epoch: int, lowest: float) -> float:
-    """Fraction of the learning rate: it rises in a line until `warmup_epochs`, then falls to `lowest`."""
-    if epoch < warmup_epochs:
-        return max(epoch / warmup_epochs, 0.01)
-    fall = min(1.0, (epoch - warmup_epochs) / max(1e-9, last_epoch - warmup_epochs))
-    return lowest + (1 - lowest) * (1 + math.cos(math.pi * fall)) / 2
-
-
 def _choose_encoder(
     name: str | None, encoder: nn.Module | PretrainedEncoder | None, zoobot_checkpoint_loc: str | Path | None
 ) -> PretrainedEncoder:
-    given = [source for source in (name, encoder, zoobot_checkpoint_loc) if source is not None]
-    if len(given) != 1:
-        raise SettingError(f"Give one of name, encoder and zoobot_checkpoint_loc. Got {len(given)} of them.")
-    return given[0] if isinstance(given[0], PretrainedEncoder) else load_encoder(given[0])
+    source = choose_source(name, encoder, zoobot_checkpoint_loc)
+    return source if isinstance(source, PretrainedEncoder) else load_encoder(source)

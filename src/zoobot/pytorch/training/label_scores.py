@@ -1,4 +1,4 @@
-"""How good a finetuned model is on galaxies that it has not learned from, and a linear model beside it."""
+"""What a finetuned model, and its encoder before it, say of the galaxies of a datamodule."""
 
 from typing import Any
 
@@ -11,35 +11,21 @@ from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule, GalaxyLo
 from zoobot.pytorch.devices import find_device
 from zoobot.pytorch.estimators.define_model import normalise
 from zoobot.pytorch.estimators.label_model import LabelModel
-from zoobot.shared.label_columns import LabelTask
-from zoobot.shared.label_metrics import score_classes, score_numbers
-from zoobot.shared.linear_probes import predict_with_probe
+from zoobot.shared.label_scores import score_probe, score_splits
 
 
-def score_labels(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
+def scores_of(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
     """Scores of the validation and test galaxies."""
-    return {
-        split: _score_task(model.task, data.labels[split], predict_loader(model, data, loader()))
-        for split, loader in (("validation", data.val_dataloader), ("test", data.test_dataloader))
-        if len(data.labels[split])
-    }
+    loaders = data.loaders_in_order()
+    return score_splits(model.task, data.labels, lambda split: predict_loader(model, data, loaders[split]()))
 
 
-def score_probe(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
+def probe_of(model: LabelModel, data: GalaxyDataModule) -> dict[str, Any]:
     """Scores of a linear model on the features that the encoder has before any step."""
-    encoder = _Features(model.encoder).eval()
-    loaders = {"train": data.train_view_dataloader, "validation": data.val_dataloader, "test": data.test_dataloader}
-    features = {
-        split: predict_loader(encoder, data, loader()) for split, loader in loaders.items() if len(data.labels[split])
-    }
+    encoder, loaders = _Features(model.encoder).eval(), data.loaders_in_order()
+    scores = score_probe(model.task, data.labels, lambda split: predict_loader(encoder, data, loaders[split]()))
     model.encoder.train()
-    seen = features.pop("train")
-    return {
-        f"{split}, linear probe": _score_task(
-            model.task, data.labels[split], predict_with_probe(model.task, seen, data.labels["train"], others)
-        )
-        for split, others in features.items()
-    }
+    return scores
 
 
 class _Features(nn.Module):
@@ -50,12 +36,6 @@ class _Features(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         features: torch.Tensor = self.encoder(normalise(images))
         return features
-
-
-def _score_task(task: LabelTask, labels: npt.NDArray[Any], predictions: npt.NDArray[Any]) -> dict[str, Any]:
-    if task.kind == "classification":
-        return score_classes(labels, predictions, task.classes, task.multi_label)
-    return score_numbers(labels, predictions, task.columns)
 
 
 @torch.inference_mode()

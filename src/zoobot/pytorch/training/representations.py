@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zoobot.config import CatalogSettings, EmbedSettings
 from zoobot.errors import ModelError
 from zoobot.pytorch.estimators.define_model import count_features, normalise
-from zoobot.pytorch.estimators.encoders import PretrainedEncoder, is_timm_name, load_encoder
+from zoobot.pytorch.estimators.encoders import is_timm_name, load_encoder
 from zoobot.pytorch.estimators.model_folder import plain_weights
 from zoobot.pytorch.predictions.number_batches import number_batches
 from zoobot.shared.adjustments import Adjustments
@@ -27,6 +27,7 @@ from zoobot.shared.model_folders import is_model_folder, read_model_folder
 from zoobot.shared.number_runs import NumberRun, make_numbers
 from zoobot.shared.parts import MadeBatch
 from zoobot.shared.prediction_runs import PredictedCatalog, find_split
+from zoobot.shared.pretrained_encoders import PretrainedEncoder
 
 
 class ZoobotEncoder(L.LightningModule):

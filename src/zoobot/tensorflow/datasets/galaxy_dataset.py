@@ -8,46 +8,63 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count, pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from zoobot.config import KerasTrainSettings
+from zoobot.config import KerasSettings
 from zoobot.errors import ImageError, ShardError
 from zoobot.shared.catalogs import Catalog, galaxy_hash
 from zoobot.shared.image_sources import ImageSource, open_images
 from zoobot.shared.images import ImageArray
+from zoobot.shared.label_columns import balance
 from zoobot.shared.prepared_images import PreparedImages
 from zoobot.shared.shards import decode_pixels
-from zoobot.shared.training_runs import count_cores, edges_of_batches, order_of_epoch
+from zoobot.shared.training_runs import count_cores, draw_epoch, edges_of_batches
 from zoobot.shared.views import read_reduced, render
 
 _SHUFFLED = 2048
 """Records among which the next one is drawn, besides the order of the shards."""
 _AT_ONCE = 4
 """Shards that are read by turns."""
+_NO_EPOCH = -1
+"""Of central views."""
+
+Integers = npt.NDArray[np.int64]
+_Rows = tuple[Integers, Integers]
+"""The epoch of each galaxy's view, and its row."""
 
 
 class GalaxyBatches:
     """Batches of one split of a catalog: uint8 `(galaxy, height, width, channel)` and votes `(galaxy, answer)`.
 
     Args:
-        catalog: with votes.
+        catalog: with votes, unless there are `labels`.
         settings: adjustments, batch size, seed and workers.
         n_devices: among which each batch of training is shared out evenly.
+        labels: `(galaxy, output)` to learn in the place of votes.
+        balanced: show the galaxies of each class equally often in training; `labels` are then one-hot.
 
     Raises:
         SettingError: images are wanted otherwise than they were prepared.
     """
 
-    def __init__(self, catalog: Catalog, settings: KerasTrainSettings, n_devices: int = 1) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        settings: KerasSettings,
+        n_devices: int = 1,
+        labels: npt.NDArray[Any] | None = None,
+        balanced: bool = False,
+    ) -> None:
         self.catalog, self.settings = catalog, settings
         self.images = open_images(catalog, settings.reading)
         self.problems: list[Exception] = []
         self._galaxies = np.array([galaxy_hash(galaxy, settings.seed) for galaxy in catalog.id_str], np.uint64)
-        self._votes = catalog.votes.astype(np.float32)
-        self._labels = catalog.schema.label_cols if catalog.schema else []
+        self._learned = (catalog.votes if labels is None else labels).astype(np.float32)
+        self._weights = self._learned @ balance(self._learned) if balanced else None
         self._workers = settings.workers or count_cores()
         share = -(-len(catalog) // n_devices)
         self._edges = [n_devices * edge for edge in edges_of_batches(share, settings.batch_size)]
@@ -58,15 +75,17 @@ class GalaxyBatches:
 
     def train(self, first_epoch: int = 0) -> tf.data.Dataset:
         """Epoch after epoch without end, each of `steps_per_epoch` batches of random views."""
-        if (prepared := _find_records(self.catalog)) is not None:
+        prepared = _find_records(self.catalog)
+        if prepared is not None and self._weights is None:
             epochs = tf.data.Dataset.counter(first_epoch).flat_map(partial(self._stream_epoch, prepared))
             return self._finish(epochs, partial(self._read_records, prepared))
 
-        def rows() -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        def rows() -> Iterator[_Rows]:
             for epoch in count(first_epoch):
-                order = np.resize(order_of_epoch(len(self.catalog), self.settings.seed, epoch), self._edges[-1])
+                drawn = draw_epoch(len(self.catalog), self.settings.seed, epoch, self._weights)
+                rows, epochs = (np.resize(each, self._edges[-1]) for each in drawn)
                 for first, end in pairwise(self._edges):
-                    yield epoch, order[first:end]
+                    yield epochs[first:end], rows[first:end]
 
         return self._finish(_generate(rows), self._read_rows)
 
@@ -74,9 +93,10 @@ class GalaxyBatches:
         """Every galaxy once, in batches of central views."""
         size = self.settings.batch_size
 
-        def rows() -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        def rows() -> Iterator[_Rows]:
             for first in range(0, len(self.catalog), size):
-                yield -1, np.arange(first, min(first + size, len(self.catalog)))
+                rows = np.arange(first, min(first + size, len(self.catalog)))
+                yield np.full(len(rows), _NO_EPOCH), rows
 
         n_batches = -(-len(self.catalog) // size)
         return self._finish(_generate(rows), self._read_rows).apply(tf.data.experimental.assert_cardinality(n_batches))
@@ -94,7 +114,7 @@ class GalaxyBatches:
             raise
 
     def _stream_epoch(self, prepared: PreparedImages, epoch: tf.Tensor) -> tf.data.Dataset:
-        """Batches `(epoch, positions, records)` of one epoch."""
+        """Batches `(epochs, positions, records)` of one epoch."""
         shards = prepared.info.shards
         paths = [str(prepared.folder / shard.file) for shard in shards]
         starts = np.cumsum([0, *(shard.galaxies for shard in shards)])[:-1]
@@ -111,7 +131,9 @@ class GalaxyBatches:
         shuffled = tf.data.Dataset.from_tensor_slices((paths, starts)).shuffle(len(paths), seed)
         records = shuffled.interleave(read_shard, _AT_ONCE).shuffle(min(_SHUFFLED, len(self.catalog)), seed)
         padded = records.repeat().take(self._edges[-1])
-        return self._to_batches(padded).map(lambda position, record: (epoch, position, record))
+        return self._to_batches(padded).map(
+            lambda position, record: (tf.fill(tf.shape(position), epoch), position, record)
+        )
 
     def _to_batches(self, records: tf.data.Dataset) -> tf.data.Dataset:
         sizes = tf.constant(np.diff(self._edges), tf.int64)
@@ -128,43 +150,41 @@ class GalaxyBatches:
         )
 
     def _read_records(
-        self, prepared: PreparedImages, epoch: tf.Tensor, positions: tf.Tensor, records: tf.Tensor
+        self, prepared: PreparedImages, epochs: tf.Tensor, positions: tf.Tensor, records: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        labels = self._labels
-        features = {
-            "image": tf.io.FixedLenFeature([], tf.string),
-            "shape": tf.io.FixedLenFeature([3], tf.int64),
-            **{label: tf.io.FixedLenFeature([], tf.float32) for label in labels},
-        }
+        features = {"image": tf.io.FixedLenFeature([], tf.string), "shape": tf.io.FixedLenFeature([3], tf.int64)}
         parsed = tf.io.parse_example(records, features)
-        votes = tf.stack([parsed[label] for label in labels], axis=1)
 
         def read(
-            epoch: int, positions: npt.NDArray[np.int64], encoded: Sequence[bytes], shapes: npt.NDArray[np.int64]
+            epochs: Integers, positions: Integers, encoded: Sequence[bytes], shapes: npt.NDArray[np.int64]
         ) -> ImageArray:
             images = [
                 decode_pixels(content, tuple(shape), prepared.info.pixels, prepared.color, prepared.folder)
                 for content, shape in zip(encoded, shapes.tolist(), strict=True)
             ]
-            return self._view(_InMemory(images, prepared.channels), range(len(images)), int(epoch), positions)
+            return self._view(_InMemory(images, prepared.channels), range(len(images)), epochs, positions)
 
-        return self._call(read, epoch, positions, parsed["image"], parsed["shape"]), votes
+        return self._call(read, epochs, positions, parsed["image"], parsed["shape"]), self._find_learned(positions)
 
-    def _read_rows(self, epoch: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        def read(epoch: int, rows: npt.NDArray[np.int64]) -> ImageArray:
-            return self._view(self.images, rows.tolist(), int(epoch), rows)
+    def _read_rows(self, epochs: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def read(epochs: Integers, rows: Integers) -> ImageArray:
+            return self._view(self.images, rows.tolist(), epochs, rows)
 
-        return self._call(read, epoch, rows), tf.gather(tf.constant(self._votes), rows)
+        return self._call(read, epochs, rows), self._find_learned(rows)
 
-    def _view(
-        self, images: ImageSource, where: Sequence[int], epoch: int, positions: npt.NDArray[np.int64]
-    ) -> ImageArray:
-        """Random views of an epoch, central ones for epoch -1, or whole images for a model that cuts them itself."""
+    def _find_learned(self, positions: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.constant(self._learned), positions)
+
+    def _view(self, images: ImageSource, where: Sequence[int], epochs: Integers, positions: Integers) -> ImageArray:
+        """Random views of each epoch, central ones for no epoch, or whole images for a model that cuts them itself."""
         adjustments = self.settings.adjustments
         if self.settings.augment_in_model:
             return read_reduced(images, where, adjustments.reading_size)
-        keys = [(self.settings.seed, epoch, int(self._galaxies[position])) for position in positions]
-        return render(images, where, adjustments, None if epoch < 0 else keys)
+        if epochs[0] == _NO_EPOCH:
+            return render(images, where, adjustments, None)
+        seed, galaxies = self.settings.seed, self._galaxies[positions].tolist()
+        keys = [(seed, epoch, galaxy) for epoch, galaxy in zip(epochs.tolist(), galaxies, strict=True)]
+        return render(images, where, adjustments, keys)
 
     def _call(self, read: Callable[..., ImageArray], *given: tf.Tensor) -> tf.Tensor:
         """The images that a Python function reads."""
@@ -210,6 +230,6 @@ def _find_records(catalog: Catalog) -> PreparedImages | None:
     return prepared if len(np.unique(prepared.rows_in_folder)) == len(catalog) else None
 
 
-def _generate(rows: Callable[[], Iterator[tuple[int, npt.NDArray[np.int64]]]]) -> tf.data.Dataset:
-    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int64))
+def _generate(rows: Callable[[], Iterator[_Rows]]) -> tf.data.Dataset:
+    signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.int64))
     return tf.data.Dataset.from_generator(rows, output_signature=signature)
