@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 import zoobot
 from zoobot import config
 from zoobot.errors import SettingError, ZoobotError
+from zoobot.frameworks import choose_framework
 
 INPUT_AT_FAULT, COMMAND_AT_FAULT, INTERRUPTED = 1, 2, 130
 
@@ -50,7 +51,10 @@ def _option(help: str, default: Any = ...) -> Any:
 
 _CATALOG = (Path, _argument("Table with id_str, file_loc and votes: CSV, Parquet, FITS, VOTable or ECSV."))
 _SCHEMA = (str, _option("Decision tree: a name ('zoobot schema list') or a YAML file."))
-_FRAMEWORK = (Literal["pytorch", "tensorflow"], _option("What computes: PyTorch, or Keras on TensorFlow.", "pytorch"))
+_FRAMEWORK = (
+    Literal["pytorch", "tensorflow"] | None,
+    _option("What computes: PyTorch, or Keras on TensorFlow; by default what made the model given, or PyTorch.", None),
+)
 _OUTPUT = (Path, _option("Folder to write; new, empty, or that of the same command."))
 _EMBEDDINGS = _argument("Folder written by 'zoobot embed', or a table with id_str and columns feat_....")
 
@@ -204,13 +208,15 @@ COMMANDS = [
                 typer.Option(
                     ...,
                     "--from",
-                    help="Encoder: hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name, a model folder or a checkpoint.",
+                    help="Encoder: hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name, a model folder or a checkpoint. "
+                    "With TensorFlow: a name of keras.applications or a model folder.",
                 ),
             ),
             "output": _OUTPUT,
             "schema": (str | None, _option("For --task tree, the decision tree.", None)),
         },
         settings=config.FinetuneSettings,
+        with_keras=("zoobot.tensorflow.training.finetune_on_catalog:finetune", config.KerasFinetuneSettings),
     ),
     Command(
         verb="predict",
@@ -461,7 +467,7 @@ def _as_function(command: Command) -> Callable[..., None]:
     def call(**given: Any) -> None:
         arguments = {name: given.pop(name) for name in command.inputs}
         function, settings = command.function, command.settings
-        if command.with_keras and given.pop("framework") == "tensorflow":
+        if command.with_keras and choose_framework(given.pop("framework"), arguments.get("encoder")) == "tensorflow":
             function, settings = command.with_keras
         if settings is not None:
             file, changes = given.pop("config"), given.pop("changes")

@@ -34,6 +34,15 @@ def predict_paths(paths: Sequence[Path], output: str | Path, settings: PredictSe
     return room.predict(paths[:-1], paths[-1], output, settings)
 
 
+def choose_framework(wanted: str | None, model: object = None) -> str:
+    """The framework that is wanted; by default the one that made `model`, if that is a model folder, or PyTorch."""
+    from zoobot.shared.model_folders import is_model_folder
+
+    if wanted is not None:
+        return wanted
+    return find_framework([str(model)]) if is_model_folder(model) else FRAMEWORKS[0]
+
+
 def find_framework(models: Sequence[str | Path]) -> str:
     """The framework that made all of some models; `ModelError` for a folder that is none, or models of both."""
     from zoobot.shared.model_folders import read_model_folder

@@ -84,6 +84,27 @@ def test_devices_share_every_batch_evenly(catalogs, tiny):
         assert len(set(find_rows(epoch[1], catalogs[source]))) == 59
 
 
+@pytest.mark.parametrize("source", ["files", "raw tfrecord"])
+def test_labels_in_the_place_of_votes(catalogs, tiny, source):
+    catalog = catalogs[source].rows(np.arange(5, 50))
+    (epoch,), _ = read_epochs(GalaxyBatches(catalog, tiny, labels=np.arange(45.0)[:, None]), 1)
+    (voted,), _ = read_epochs(GalaxyBatches(catalog, tiny), 1)
+    assert epoch[1][:, 0].tolist() == find_rows(voted[1], catalog)
+
+
+@pytest.mark.parametrize("source", ["files", "raw tfrecord"])
+def test_rare_classes_are_shown_as_often_and_each_time_in_another_view(catalogs, tiny, source):
+    labels = np.eye(2)[[0] * 3 + [1] * 57]
+    epochs, sizes = read_epochs(GalaxyBatches(catalogs[source], tiny, labels=labels, balanced=True), 20)
+    assert sizes == {15}
+    shares = [labels[:, 0].mean() for _, labels in epochs]
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.05)
+    images, shown = epochs[0]
+    rare = [image.tobytes() for image, label in zip(images, shown, strict=True) if label[0]]
+    assert len(rare) > 20
+    assert len(set(rare)) == len(rare)
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_validation_is_in_order_and_central(catalogs, simulated, tiny, source):
     catalog = catalogs[source]

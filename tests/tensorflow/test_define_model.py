@@ -12,6 +12,7 @@ from zoobot.shared.adjustments import Adjustments, adjust
 from zoobot.shared.schemas import get_schema
 from zoobot.tensorflow.estimators.define_model import DirichletHead, ZoobotTree, precision_of
 from zoobot.tensorflow.estimators.random_views import RandomViews
+from zoobot.tensorflow.estimators.recipes import find_scale
 
 GZ2 = get_schema("gz2")
 
@@ -78,6 +79,20 @@ def test_encoders_of_keras_in_grey_or_color(architecture, scale, color):
     assert model.scale == scale
     assert model(images).shape == (2, 30)
     np.testing.assert_allclose(model(images / np.float32(255)), model(images), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "scale"),
+    [
+        (lambda: keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(64, 64, 3)), 255),
+        (lambda: keras.applications.ConvNeXtTiny(include_top=False, weights=None, input_shape=(64, 64, 1)), 1),
+        (lambda: keras.Sequential([keras.Input((64, 64, 1)), layers.Rescaling(1 / 127.5, -1)]), 255),
+        (lambda: keras.Sequential([keras.Input((64, 64, 1)), layers.Rescaling(2, -1)]), 1),
+        (lambda: keras.Sequential([keras.Sequential([keras.Input((64, 64, 1)), layers.Rescaling(1 / 255)])]), 255),
+    ],
+)
+def test_what_encoders_want_is_seen_in_their_layers(encoder, scale):
+    assert find_scale(encoder()) == scale
 
 
 def test_an_unknown_architecture_names_its_neighbour():

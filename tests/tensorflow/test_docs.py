@@ -4,13 +4,14 @@ import json
 import shutil
 import sys
 
+import pandas as pd
 import pytest
 
 from tests.documents import PAGES_OF_TENSORFLOW, run_page
 from tests.tensorflow.conftest import TINY
 from zoobot import config
 from zoobot.config import DemoSettings, KerasTrainSettings
-from zoobot.tensorflow.examples import train_model
+from zoobot.tensorflow.examples import finetune_model, train_model
 from zoobot.tensorflow.examples.demo import run_demo
 
 
@@ -32,6 +33,12 @@ def test_the_example(reader_folder, monkeypatch, capsys):
     assert "Validation loss" in capsys.readouterr().out
     assert (reader_folder / "results" / "report" / "report.html").is_file()
     assert "torch" not in sys.modules
+
+
+def test_the_example_of_finetuning(trained, reader_folder, capsys):
+    pd.read_csv("catalog.csv", dtype={"id_str": str}).assign(ring=["yes", "no"] * 30).to_csv("rings.csv", index=False)
+    finetune_model.main("rings.csv", "ring", "catalog.csv", "rings", str(trained.folder))
+    assert "Predicted 60 galaxies" in capsys.readouterr().out
 
 
 def test_the_demo_goes_through(tmp_path, monkeypatch):

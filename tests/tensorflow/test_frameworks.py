@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from zoobot.errors import MissingExtraError, ModelError
-from zoobot.frameworks import find_framework, import_room
+from zoobot.frameworks import choose_framework, find_framework, import_room
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +33,8 @@ catalog, folder = sys.argv[1:]
 for words in (
     ["train", catalog, "--schema", "gz2", "--output", folder + "/RUN", {options}],
     ["predict", folder + "/RUN/model", catalog, "--output", folder + "/P"],
+    ["finetune", catalog, "--from", folder + "/RUN/model", "--label", "ring", "--output", folder + "/F", {finetuning}],
+    ["predict", folder + "/F/model", catalog, "--output", folder + "/Q"],
 ):
     sys.argv = ["zoobot", *words]
     try:
@@ -39,12 +43,17 @@ for words in (
         assert not stop.code, stop
 print(json.dumps(sorted(imported)))
 """
-SMALL = '"--image-size", "48", "--epochs", "1", "--device", "cpu"'
 
 
 def find_imported(python, other, simulated, folder, options, prepare=""):
-    code = RECORDED.format(other=other, prepare=prepare, options=f"{options}, {SMALL}")
-    words = [python, "-c", code, str(simulated / "catalog.csv"), str(folder)]
+    few = '"--epochs", "1", "--device", "cpu"'
+    code = RECORDED.format(
+        other=other, prepare=prepare, options=f'{options}, "--image-size", "48", {few}', finetuning=few
+    )
+    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
+    table["file_loc"] = [str(simulated / file) for file in table["file_loc"]]
+    table.assign(ring=np.arange(len(table)) % 2).to_csv(folder / "catalog.csv", index=False)
+    words = [python, "-c", code, str(folder / "catalog.csv"), str(folder)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -70,6 +79,12 @@ def test_models_of_two_frameworks_are_told_apart(trained, tmp_path):
     assert find_framework([other]) == "pytorch"
     with pytest.raises(ModelError, match=r"made with different frameworks: .*Predict with each by itself"):
         find_framework([trained.folder, other])
+
+
+def test_the_framework_is_that_of_the_model_unless_one_is_wanted(trained):
+    assert choose_framework(None, trained.folder) == "tensorflow"
+    assert choose_framework("pytorch", trained.folder) == "pytorch"
+    assert choose_framework(None, "hf_hub:a/b") == choose_framework(None) == "pytorch"
 
 
 def test_a_missing_framework_is_one_sentence():

@@ -21,7 +21,7 @@ from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_model
 from zoobot.tensorflow.training import losses
 from zoobot.tensorflow.training.optimizers import OneCycle
-from zoobot.tensorflow.training.train_with_keras import train
+from zoobot.tensorflow.training.train_with_keras import compile_model, train
 
 GZ2 = get_schema("gz2")
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ KILLED = """
 import json, os, signal, sys
 from tests.tensorflow.conftest import TINY
 from zoobot.config import KerasTrainSettings
-from zoobot.tensorflow.training import train_with_keras
+from zoobot.tensorflow.training import fitting, train_with_keras
 from zoobot.tensorflow.training.epochs import ProgressBar
 
 class Kill(ProgressBar):
@@ -89,7 +89,7 @@ class Kill(ProgressBar):
     def on_epoch_end(self, epoch, logs=None):
         pass
 
-train_with_keras.ProgressBar = Kill
+fitting.ProgressBar = Kill
 train_with_keras.train(sys.argv[1], "gz2", sys.argv[2], KerasTrainSettings(**TINY))
 """
 
@@ -134,6 +134,16 @@ def test_prepared_folders_and_views_in_the_model(simulated, tiny, tmp_path, zoob
     refused = zoobot("train", folder, "--framework", "tensorflow", "--schema", "decals", "--output", tmp_path / "d")
     assert refused.code == 1
     assert "only in the given schema" in refused.err
+
+
+def test_no_dropout_and_a_scaled_loss_in_float16(simulated, tiny, tmp_path):
+    changes = {"epochs": 1, "dropout": 0.0, "precision": "16-mixed"}
+    trained = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny.model_copy(update=changes))
+    assert np.isfinite(trained.metrics["validation_loss"])
+    for precision, kind in (("16-mixed", keras.optimizers.LossScaleOptimizer), ("32", keras.optimizers.AdamW)):
+        model = ZoobotTree(GZ2, tiny.model_copy(update={"precision": precision}))
+        compile_model(model, 10, "cpu")
+        assert isinstance(model.optimizer, kind)
 
 
 def test_images_that_cannot_be_read_are_told_before_the_first_epoch(simulated, tiny, tmp_path):

@@ -166,7 +166,10 @@ def refuse_other_framework(model: ModelFolder, framework: str) -> None:
     """Raise `ModelError` unless a model was made with that framework."""
     made_with = model.config["framework"]
     if made_with != framework:
-        raise ModelError(f"The model in '{model.path}' was made with {made_with}, not {framework}.")
+        raise ModelError(
+            f"The model in '{model.path}' was made with {made_with}, not {framework}. Where a command has --framework, "
+            f"give --framework {made_with}."
+        )
 
 
 def refuse_own_encoder(model: ModelFolder, is_given: bool) -> None:
@@ -176,6 +179,12 @@ def refuse_own_encoder(model: ModelFolder, is_given: bool) -> None:
             f"The model in '{model.path}' has an encoder of your own, which zoobot cannot build. In Python, give it to "
             "load_model(folder, encoder=...) and the model to predict(...)."
         )
+
+
+def refuse_tree(model: ModelFolder) -> None:
+    """Raise `ModelError` unless a model predicts labels."""
+    if model.tree is not None:
+        raise ModelError(f"The model in '{model.path}' answers the decision tree '{model.tree.name}', not labels.")
 
 
 def file_checksum(path: Path) -> str:

@@ -25,6 +25,7 @@ from zoobot.shared.model_folders import (
     read_model_folder,
     refuse_other_framework,
     refuse_own_encoder,
+    refuse_tree,
     write_model_folder,
 )
 from zoobot.shared.run_folders import replace_folder, write_atomically
@@ -89,8 +90,7 @@ def load_model(folder: str | Path, encoder: nn.Module | None = None) -> ZoobotTr
 def load_label_model(folder: str | Path, encoder: nn.Module | None = None) -> LabelModel:
     """Load a model of classes or numbers, ready to predict; as `load_model`."""
     described = _read(folder, encoder)
-    if described.tree is not None:
-        raise ModelError(f"The model in '{folder}' answers the decision tree '{described.tree.name}', not labels.")
+    refuse_tree(described)
     with _faults_named(folder):
         settings = FinetuneSettings(**described.config["settings"])
         task = LabelTask(**described.config["task"])

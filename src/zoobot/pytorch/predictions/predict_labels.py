@@ -3,22 +3,17 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from zoobot.config import CatalogSettings, PredictSettings
-from zoobot.errors import ModelError, SettingError
+from zoobot.config import PredictSettings
 from zoobot.pytorch.estimators.label_model import LabelModel
 from zoobot.pytorch.estimators.model_folder import load_label_model
 from zoobot.pytorch.predictions.number_batches import number_batches
-from zoobot.shared.catalogs import Catalog, load_catalog
-from zoobot.shared.image_catalogs import find_galaxies
+from zoobot.shared.catalogs import Catalog
+from zoobot.shared.label_runs import predict_labels_with
 from zoobot.shared.model_folders import read_model_folder
-from zoobot.shared.number_parts import read_numbers
-from zoobot.shared.number_runs import NumberRun, make_numbers
 from zoobot.shared.parts import MadeBatch
-from zoobot.shared.prediction_runs import PredictedCatalog, find_split, refuse_other_channels
-from zoobot.shared.run_folders import write_atomically
+from zoobot.shared.prediction_runs import PredictedCatalog
 
 
 def predict_labels(
@@ -41,32 +36,10 @@ def predict_labels(
         as `zoobot.pytorch.predictions.predict_on_catalog.predict`.
     """
     settings = settings or PredictSettings()
-    if settings.samples > 1:
-        raise SettingError("Samples are of models of votes. Leave out --samples: this model predicts labels.")
-    if settings.engine == "onnx":
-        raise ModelError("Only models of votes are exported as ONNX. Leave out --engine.")
-    described = read_model_folder(model)
     estimator = loaded or load_label_model(model)
-    galaxies = load_catalog(find_galaxies(catalog), None, CatalogSettings(on_bad_row=settings.on_bad_row), lean=True)
-    refuse_other_channels(galaxies, described)
-    names = estimator.task.output_columns
-    run = NumberRun(
-        verb="predict",
-        doing=("Predicting", "Predicted"),
-        kind="labels",
-        names=names,
-        dtype=np.float32,
-        model=described.describe(),
-        split=find_split([described]),
-    )
 
     def make(galaxies: Catalog, parts: Sequence[range]) -> Iterator[MadeBatch]:
         reading, adjustments = estimator.settings.reading, estimator.settings.adjustments
-        return number_batches(estimator, len(names), adjustments, reading, galaxies, parts, settings)
+        return number_batches(estimator, estimator.task.n_outputs, adjustments, reading, galaxies, parts, settings)
 
-    done = make_numbers(run, make, galaxies, output, settings, frozenset({"slurm_script"}))
-    if settings.format == "csv" and not done.n_missing:
-        found = read_numbers(done.folder, "labels")
-        table = pd.concat([found.table, pd.DataFrame(found.values, columns=found.names)], axis=1)
-        write_atomically(done.folder / "predictions.csv", table.to_csv(index=False))
-    return done
+    return predict_labels_with(read_model_folder(model), make, catalog, output, settings)

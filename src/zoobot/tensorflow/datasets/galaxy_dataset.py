@@ -63,8 +63,8 @@ class GalaxyBatches:
         self.images = open_images(catalog, settings.reading)
         self.problems: list[Exception] = []
         self._galaxies = np.array([galaxy_hash(galaxy, settings.seed) for galaxy in catalog.id_str], np.uint64)
-        self._learned = (catalog.votes if labels is None else labels).astype(np.float32)
-        self._weights = self._learned @ balance(self._learned) if balanced else None
+        self.labels = (catalog.votes if labels is None else labels).astype(np.float32)
+        self._weights = self.labels @ balance(self.labels) if balanced else None
         self._workers = settings.workers or count_cores()
         share = -(-len(catalog) // n_devices)
         self._edges = [n_devices * edge for edge in edges_of_batches(share, settings.batch_size)]
@@ -164,16 +164,16 @@ class GalaxyBatches:
             ]
             return self._view(_InMemory(images, prepared.channels), range(len(images)), epochs, positions)
 
-        return self._call(read, epochs, positions, parsed["image"], parsed["shape"]), self._find_learned(positions)
+        return self._call(read, epochs, positions, parsed["image"], parsed["shape"]), self._find_labels(positions)
 
     def _read_rows(self, epochs: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         def read(epochs: Integers, rows: Integers) -> ImageArray:
             return self._view(self.images, rows.tolist(), epochs, rows)
 
-        return self._call(read, epochs, rows), self._find_learned(rows)
+        return self._call(read, epochs, rows), self._find_labels(rows)
 
-    def _find_learned(self, positions: tf.Tensor) -> tf.Tensor:
-        return tf.gather(tf.constant(self._learned), positions)
+    def _find_labels(self, positions: tf.Tensor) -> tf.Tensor:
+        return tf.gather(tf.constant(self.labels), positions)
 
     def _view(self, images: ImageSource, where: Sequence[int], epochs: Integers, positions: Integers) -> ImageArray:
         """Random views of each epoch, central ones for no epoch, or whole images for a model that cuts them itself."""

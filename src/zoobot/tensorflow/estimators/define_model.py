@@ -10,14 +10,13 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from zoobot.config import KerasTrainSettings
-from zoobot.errors import ModelError, did_you_mean
+from zoobot.errors import ModelError
 from zoobot.shared.schemas import Schema
 from zoobot.tensorflow.estimators.random_views import RandomViews
+from zoobot.tensorflow.estimators.recipes import Recipe, find_scale, layers_of
 from zoobot.tensorflow.training.losses import calculate_multiquestion_loss
 
 Tensor = Any
-_BATCH_NORM_MOMENTUM = 0.9
-"""Keras' encoders have 0.99 and 0.999, whose averages lag behind in trainings of a few thousand steps."""
 
 
 class DirichletHead(layers.Layer):  # type: ignore[misc]
@@ -28,12 +27,13 @@ class DirichletHead(layers.Layer):  # type: ignore[misc]
         dropout: probability to drop a feature in training.
         bounds: lowest and highest concentration. Published models have 1 and 101 (Walmsley et al. 2022); a lower bound
             below 1 lets the model say that volunteers will agree, whichever way.
+        seed: of the weights; None for any.
     """
 
-    def __init__(self, n_answers: int, dropout: float, bounds: tuple[float, float]) -> None:
+    def __init__(self, n_answers: int, dropout: float, bounds: tuple[float, float], seed: int | None = None) -> None:
         super().__init__(dtype="float32", name="head")
         self.dropout = layers.Dropout(dropout, dtype="float32")
-        self.linear = layers.Dense(n_answers, dtype="float32")
+        self.linear = linear_layer(n_answers, seed)
         self.low, self.high = bounds
 
     def build(self, shape: tuple[int | None, int]) -> None:
@@ -50,49 +50,41 @@ class DirichletHead(layers.Layer):  # type: ignore[misc]
         self.linear.bias.assign(np.log(start / (1 - start)))
 
 
-class ZoobotTree(keras.Model):  # type: ignore[misc]
-    """A model that predicts how volunteers answer every question of a decision tree.
+class GalaxyModel(keras.Model):  # type: ignore[misc]
+    """Images to predictions: an encoder, and a head that is called with its features.
 
     Args:
-        schema: the decision tree.
-        settings: architecture, input, head and optimiser; see `zoobot.config.KerasTrainSettings`.
-        encoder: your own encoder in place of `settings.architecture`: images `(galaxy, height, width, channel)`, float
-            in 0-1, to features `(galaxy, feature)`.
-        channels: of the images; by default 3 with `settings.color`, else 1.
-        bands: their names, where each band has a file of its own.
+        encoder: views `(galaxy, height, width, channel)`, float in 0-1, to features `(galaxy, feature)`.
+        head: features to predictions, with its dropout layer in `dropout`.
+        image_size, channels: of the views.
+        scale: what views in 0-1 are multiplied by for the encoder; by default its layers tell.
+        views: what cuts views out of images, where the model does that itself.
 
     Raises:
-        ModelError: unknown architecture, or an encoder whose output is not `(galaxy, feature)`.
+        ModelError: an encoder that cannot take such views, or whose output is not `(galaxy, feature)`.
     """
 
     def __init__(
         self,
-        schema: Schema,
-        settings: KerasTrainSettings | None = None,
-        encoder: keras.Model | None = None,
-        channels: int | None = None,
-        bands: Sequence[str] = (),
+        encoder: keras.Model,
+        head: keras.Layer,
+        image_size: int,
+        channels: int,
+        scale: int | None = None,
+        views: RandomViews | None = None,
     ) -> None:
-        super().__init__(name="zoobot_tree")
-        self.schema = schema
-        self.settings = settings or KerasTrainSettings()
-        self.channels = channels or (3 if self.settings.color else 1)
-        self.bands = list(bands)
-        self.has_own_encoder = encoder is not None
-        self.views = RandomViews(self.settings.adjustments) if self.settings.augment_in_model else None
-        with precision_of(self.settings.precision):
-            self.encoder = build_encoder(self.settings, self.channels) if encoder is None else encoder
-        self.scale = 255 if any(isinstance(layer, layers.Rescaling) for layer in self.encoder.layers) else 1
-        self.head = DirichletHead(len(schema.answers), self.settings.dropout, self.settings.concentration_bounds)
-        self.question_losses = [keras.metrics.Mean(name=f"question/{question.text}") for question in schema.questions]
-        self.head.build((None, count_features(self.encoder, self.settings.image_size, self.channels)))
+        super().__init__()
+        self.encoder, self.head, self.views = encoder, head, views
+        self.scale = find_scale(encoder) if scale is None else scale
+        self.n_features = count_features(encoder, image_size, channels)
+        self.head.build((None, self.n_features))
         self.built = True
 
     def call(self, images: Tensor, training: bool = False, random_views: bool | None = None) -> Tensor:
-        """Concentrations `(galaxy, answer)` of images `(galaxy, height, width, channel)`, uint8 or float in 0-1.
+        """Predictions of images `(galaxy, height, width, channel)`, uint8 or float in 0-1.
 
         Args:
-            random_views: with `augment_in_model`, whether images are cut at random; by default in training alone.
+            random_views: of a model that cuts views, whether these are random ones; by default in training alone.
         """
         images = normalise(images)
         if self.views is not None:
@@ -105,10 +97,57 @@ class ZoobotTree(keras.Model):  # type: ignore[misc]
 
     def draw_from(self, seed: int, epoch: int) -> None:
         """Let dropout, and views in the model, follow from the seed and the epoch: a run can go on after any."""
-        dropouts = [layer for layer in [*self.encoder.layers, self.head.dropout] if isinstance(layer, layers.Dropout)]
+        everything = [*layers_of(self.encoder), self.head.dropout]
+        dropouts = [layer for layer in everything if isinstance(layer, layers.Dropout) and layer.rate > 0]
         generators = [layer.seed_generator for layer in dropouts] + ([self.views.generator] if self.views else [])
-        for number, generator in enumerate(generator for generator in generators if generator is not None):
+        for number, generator in enumerate(generators):
             generator.state.assign(np.random.default_rng((seed, epoch, number)).integers(2**31, size=2))
+
+
+class ZoobotTree(GalaxyModel):
+    """A model that predicts how volunteers answer every question of a decision tree.
+
+    Called with images, it gives concentrations `(galaxy, answer)`.
+
+    Args:
+        schema: the decision tree.
+        settings: architecture, input, head and optimiser; see `zoobot.config.KerasTrainSettings`.
+        encoder: your own encoder in place of `settings.architecture`: images `(galaxy, height, width, channel)`, float
+            in 0-1, to features `(galaxy, feature)`.
+        channels: of the images; by default 3 with `settings.color`, else 1.
+        bands: their names, where each band has a file of its own.
+        recipe: how to build `encoder` again; by default it is the one of `settings`, or with an encoder your own.
+
+    Raises:
+        ModelError: unknown architecture, or an encoder whose output is not `(galaxy, feature)`.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        settings: KerasTrainSettings | None = None,
+        encoder: keras.Model | None = None,
+        channels: int | None = None,
+        bands: Sequence[str] = (),
+        recipe: Recipe | None = None,
+    ) -> None:
+        settings = settings or KerasTrainSettings()
+        channels = channels or (3 if settings.color else 1)
+        if encoder is None:
+            recipe = recipe or Recipe(settings.architecture, channels, settings.image_size)
+            with precision_of(settings.precision):
+                encoder = recipe.build()
+        super().__init__(
+            encoder,
+            DirichletHead(len(schema.answers), settings.dropout, settings.concentration_bounds),
+            settings.image_size,
+            channels,
+            None if recipe is None else recipe.scale,
+            RandomViews(settings.adjustments) if settings.augment_in_model else None,
+        )
+        self.schema, self.settings, self.channels, self.bands = schema, settings, channels, list(bands)
+        self.recipe = recipe
+        self.question_losses = [keras.metrics.Mean(name=f"question/{question.text}") for question in schema.questions]
 
     def compute_metrics(self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None) -> dict[str, Any]:
         """Keras calls this with each batch: the loss of every question is a metric."""
@@ -119,39 +158,17 @@ class ZoobotTree(keras.Model):  # type: ignore[misc]
         return results
 
 
+def linear_layer(n_outputs: int, seed: int | None) -> layers.Dense:
+    """A linear layer in float32, whose weights follow from the seed."""
+    return layers.Dense(n_outputs, kernel_initializer=keras.initializers.GlorotUniform(seed), dtype="float32")
+
+
 def normalise(images: Tensor) -> Tensor:
     """uint8 images as float32 in 0-1; float images as they are."""
     images = ops.convert_to_tensor(images)
     if keras.backend.standardize_dtype(images.dtype) == "uint8":
         return ops.cast(images, "float32") / 255
     return images
-
-
-def build_encoder(settings: KerasTrainSettings, channels: int) -> keras.Model:
-    """A model of `keras.applications` without classifier and with untrained weights; `ModelError` for other names."""
-    name, size = settings.architecture, settings.image_size
-    if name not in list_architectures():
-        raise ModelError(
-            f"keras.applications has no architecture '{name}'.{did_you_mean(name, list_architectures())} "
-            f"It has: {', '.join(list_architectures())}."
-        )
-    try:
-        encoder = getattr(keras.applications, name)(
-            include_top=False, weights=None, input_shape=(size, size, channels), pooling="avg"
-        )
-    except ValueError as error:
-        raise ModelError(
-            f"{name} cannot take images of {size} x {size} x {channels} (height, width, channel): {error}"
-        ) from error
-    for layer in encoder.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = _BATCH_NORM_MOMENTUM
-    return encoder
-
-
-def list_architectures() -> list[str]:
-    """The names of all encoders of `keras.applications`."""
-    return [name for name in dir(keras.applications) if name[0].isupper()]
 
 
 def count_features(encoder: keras.Model, size: int, channels: int) -> int:

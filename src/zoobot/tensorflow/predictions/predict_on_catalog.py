@@ -3,9 +3,7 @@
 What knows no framework is in `zoobot.shared.prediction_runs`.
 """
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,22 +15,16 @@ import pandas as pd
 
 from zoobot.config import PredictSettings
 from zoobot.errors import ModelError, SettingError
-from zoobot.shared.adjustments import Adjustments
 from zoobot.shared.catalogs import Catalog
-from zoobot.shared.image_sources import open_images
-from zoobot.shared.images import ImageArray
 from zoobot.shared.model_folders import KERAS_WEIGHTS, ModelFolder, read_model_folder
-from zoobot.shared.parts import MadeBatch, PartBatches
-from zoobot.shared.prediction_runs import PredictedCatalog, count_views, predict_with, sample_keys, shows_random_views
-from zoobot.shared.training_runs import count_cores
-from zoobot.shared.views import render_readable, view_keys
+from zoobot.shared.parts import MadeBatch
+from zoobot.shared.prediction_runs import PredictedCatalog, predict_with, sample_keys
 from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_own_device
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_model
 from zoobot.tensorflow.predictions.forward import forecast
-
-Views = tuple[list[int], dict[Adjustments, ImageArray], dict[int, str]]
-"""Rows that can be read, their views by how images are adjusted, and row -> what is wrong with others."""
+from zoobot.tensorflow.predictions.predict_labels import predict_labels
+from zoobot.tensorflow.predictions.view_batches import read_batches
 
 
 def predict(
@@ -46,7 +38,8 @@ def predict(
     """Predict how volunteers would answer, for every galaxy. Called again, it goes on where it stopped.
 
     Args:
-        model: a model folder, such as `RUN/model`, or several of one schema: their samples stand side by side.
+        model: a model folder, such as `RUN/model`, or several of one schema: their samples stand side by side. One that
+            was finetuned on labels writes those; see `predict_labels`.
         catalog: a table with `id_str` and `file_loc`, a folder of prepared images, a folder of images, a pattern such
             as `"images/*.jpg"`, or one image. Every column of a table travels into the predictions.
         output: a folder, which gets `part-*.parquet` and `rejected.csv`; see `zoobot.shared.predictions`.
@@ -64,6 +57,10 @@ def predict(
         raise SettingError(f"--engine {settings.engine} is of PyTorch's models; this one was made with Keras.")
     folders = [model] if isinstance(model, str | Path) else list(model)
     described = [read_model_folder(folder) for folder in folders]
+    if len(folders) == 1 and described[0].tree is None:
+        if loaded is not None:
+            raise SettingError("Give a model of labels to predict_labels(..., loaded=...).")
+        return predict_labels(folders[0], catalog, output, settings)
     if loaded is None:
         models = [load_model(folder, precision=settings.precision) for folder in folders]
     else:
@@ -86,29 +83,6 @@ def predict(
             yield MadeBatch(rows, made, problems)
 
     return predict_with(described, forecast_parts, catalog, output, settings)
-
-
-def read_batches(
-    galaxies: Catalog, models: Sequence[ZoobotTree], parts: Sequence[range], settings: PredictSettings
-) -> Iterator[Views]:
-    """Batches of views, none of which reaches from one part into the next. Images are read once for all models."""
-    images, keys = open_images(galaxies, models[0].settings.reading), sample_keys(galaxies, settings)
-    adjustments = list(dict.fromkeys(model.settings.adjustments for model in models))
-
-    def read(rows: list[int]) -> Views:
-        of_views = view_keys(keys[rows], settings.seed, count_views(settings), shows_random_views(settings))
-        readable, batches, problems = render_readable(images, rows, adjustments, of_views)
-        return readable, dict(zip(adjustments, batches, strict=True)), problems
-
-    workers = settings.workers or count_cores()
-    waiting: deque[Future[Views]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for rows in PartBatches(parts, settings.batch_size):
-            waiting.append(pool.submit(read, rows))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _refuse_other_weights(loaded: ZoobotTree, described: ModelFolder) -> None:

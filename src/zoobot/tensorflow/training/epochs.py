@@ -14,8 +14,8 @@ from zoobot.errors import OutputError
 from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.training_runs import announce_epoch
 
-LOSSES = {"train": "question/", "validation": "val_question/"}
-"""How Keras names the losses of questions."""
+LOSSES = {"train": "", "validation": "val_"}
+"""How Keras begins the names of losses."""
 
 
 class KeptEpochs(keras.callbacks.Callback):  # type: ignore[misc]
@@ -27,11 +27,12 @@ class KeptEpochs(keras.callbacks.Callback):  # type: ignore[misc]
     Args:
         run: the run's folder, which gets `checkpoints/` and `metrics.csv`.
         patience: epochs without a better validation loss after which training ends; None for never.
+        seed: from which dropout follows, anew in each epoch.
     """
 
-    def __init__(self, run: Path, epochs: int, patience: int | None) -> None:
+    def __init__(self, run: Path, epochs: int, patience: int | None, seed: int) -> None:
         super().__init__()
-        self.run, self.epochs, self.patience = run, epochs, patience
+        self.run, self.epochs, self.patience, self.seed = run, epochs, patience, seed
         self.folder = run / "checkpoints"
         state = _read_state(self.folder)
         self.lines: list[dict[str, Any]] = state.get("lines", [])
@@ -44,7 +45,7 @@ class KeptEpochs(keras.callbacks.Callback):  # type: ignore[misc]
             model.load_weights(self._path("last", len(self.lines)))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model.draw_from(self.model.settings.seed, epoch)
+        self.model.draw_from(self.seed, epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -110,11 +111,12 @@ class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _name_losses(logs: dict[str, Any]) -> dict[str, float | None]:
-    """`train/loss`, `validation/loss` and those of each question; None where a loss is not a finite number."""
+    """`train/loss`, `validation/loss` and those of questions, if any; None where a loss is not a finite number."""
     losses: dict[str, float | None] = {}
     for split, start in LOSSES.items():
-        questions = {name[len(start) :]: float(loss) for name, loss in logs.items() if name.startswith(start)}
-        named = {f"{split}/loss": sum(questions.values())}
+        of = f"{start}question/"
+        questions = {name[len(of) :]: float(loss) for name, loss in logs.items() if name.startswith(of)}
+        named = {f"{split}/loss": sum(questions.values()) if questions else float(logs[f"{start}loss"])}
         named |= {f"{split}/question/{question}": loss for question, loss in questions.items()}
         losses |= {name: loss if math.isfinite(loss) else None for name, loss in named.items()}
     return losses

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+
+from zoobot.shared.label_columns import LabelTask
 
 Tensor = Any
 
@@ -60,6 +63,52 @@ def get_multiquestion_loss(question_index_groups: Sequence[tuple[int, int]]) -> 
     return MultiquestionLoss(question_index_groups)
 
 
+class ClassLoss(keras.losses.Loss):  # type: ignore[misc]
+    """Cross-entropy of each galaxy's classes, weighted by class; of yes-or-no classes the mean of their entropies.
+
+    Args:
+        task: the classes.
+        class_weights: `(class,)`, how much a galaxy of each class counts.
+        label_smoothing: share of each label that is spread over all classes.
+    """
+
+    def __init__(self, task: LabelTask, class_weights: Sequence[float], label_smoothing: float) -> None:
+        super().__init__(name="class_loss", dtype="float32")
+        self.task, self.class_weights, self.label_smoothing = task, list(class_weights), label_smoothing
+
+    def call(self, labels: Tensor, predictions: Tensor) -> Tensor:
+        """`(galaxy,)` of probabilities `(galaxy, class)`, and numbers of classes `(galaxy,)` or their shares."""
+        n_classes, weights = self.task.n_outputs, np.asarray(self.class_weights, np.float32)
+        if len(labels.shape) == 1:
+            labels = ops.one_hot(ops.cast(labels, "int32"), n_classes)
+        spread_over = 2 if self.task.multi_label else n_classes
+        labels = labels * (1 - self.label_smoothing) + self.label_smoothing / spread_over
+        entropies = -labels * _log(predictions)
+        if not self.task.multi_label:
+            return ops.sum(weights * entropies, axis=1)
+        return ops.mean(weights * (entropies - (1 - labels) * _log(1 - predictions)), axis=1)
+
+
+class NumberLoss(keras.losses.Loss):  # type: ignore[misc]
+    """Squared or absolute errors of each galaxy's numbers, divided by their scales.
+
+    Args:
+        task: the numbers.
+        kind: `mse` or `mae`.
+    """
+
+    def __init__(self, task: LabelTask, kind: str) -> None:
+        super().__init__(name="number_loss", dtype="float32")
+        self.task, self.kind = task, kind
+
+    def call(self, labels: Tensor, predictions: Tensor) -> Tensor:
+        """`(galaxy,)` of predictions `(galaxy, number)`, and labels of that shape or `(galaxy,)`."""
+        errors = ops.reshape(labels, ops.shape(predictions)) - predictions
+        if not self.task.unit_interval:
+            errors = errors / np.asarray(self.task.scales, np.float32)
+        return ops.mean(ops.square(errors) if self.kind == "mse" else ops.abs(errors), axis=1)
+
+
 def lgamma(values: Tensor) -> Tensor:
     """Logarithm of the gamma function, which `keras.ops` lacks."""
     if keras.backend.backend() == "jax":
@@ -69,3 +118,8 @@ def lgamma(values: Tensor) -> Tensor:
     import tensorflow
 
     return tensorflow.math.lgamma(values)
+
+
+def _log(probabilities: Tensor) -> Tensor:
+    """The logarithm; of 0 that of the smallest number that is not subnormal."""
+    return ops.log(ops.maximum(probabilities, float(np.finfo(np.float32).tiny)))

@@ -14,7 +14,6 @@ from typing import Any
 
 import keras
 import pandas as pd
-import tensorflow as tf
 
 from zoobot.config import KerasTrainSettings
 from zoobot.errors import SettingError
@@ -38,14 +37,12 @@ from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
 from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_place
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_model, save_model
-from zoobot.tensorflow.training.epochs import KeptEpochs, ProgressBar
+from zoobot.tensorflow.training.epochs import KeptEpochs
+from zoobot.tensorflow.training.fitting import OwnData, count_own_steps, fit
 from zoobot.tensorflow.training.losses import get_multiquestion_loss
-from zoobot.tensorflow.training.optimizers import build_optimizer
+from zoobot.tensorflow.training.optimizers import build_optimizer, scaled_for
 
 logger = logging.getLogger(__name__)
-
-OwnData = tuple[tf.data.Dataset, tf.data.Dataset]
-"""Batches `(images, votes)` for training and for validation."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +111,11 @@ def train(
         logger.warning("'%s' is already trained: its model is returned as it is.", run)
         return TrainedModel(load_model(folder, encoder), folder, read_model_folder(folder).metrics)
     with logged_to(run / "log.txt"), explain_out_of_memory(settings.batch_size), place():
-        kept = KeptEpochs(run, settings.epochs, settings.patience)
+        kept = KeptEpochs(run, settings.epochs, settings.patience, settings.seed)
         if isinstance(catalog, tuple):
-            _fit(model, kept, *_own_steps(catalog), device)
+            training, validation, steps = count_own_steps(catalog)
+            compile_model(model, steps, device)
+            fit(model, kept, training, validation, steps)
             return _finish(model, kept)
         readable = leave_out_unreadable(galaxies, settings, run, bool(kept.lines))
         split = split_catalog(readable, settings)
@@ -135,49 +134,16 @@ def _fit_catalogs(
 ) -> None:
     training = GalaxyBatches(catalogs["train"], model.settings, model.settings.devices)
     validation = GalaxyBatches(catalogs["validation"], model.settings)
+    compile_model(model, training.steps_per_epoch, device)
     with training.explain_problems(), validation.explain_problems():
-        _fit(
-            model,
-            kept,
-            training.train(len(kept.lines)),
-            validation.in_order(),
-            training.steps_per_epoch,
-            device,
-        )
-
-
-def _fit(
-    model: ZoobotTree,
-    kept: KeptEpochs,
-    training: tf.data.Dataset,
-    validation: tf.data.Dataset,
-    steps_per_epoch: int,
-    device: str,
-) -> None:
-    """Train what is left of the epochs."""
-    compile_model(model, steps_per_epoch, device)
-    kept.restore(model)
-    if kept.lines:
-        logger.info("Going on after epoch %d.", len(kept.lines))
-    if kept.is_over:
-        return
-    model.fit(
-        training,
-        validation_data=validation,
-        steps_per_epoch=steps_per_epoch,
-        initial_epoch=len(kept.lines),
-        epochs=model.settings.epochs,
-        callbacks=[ProgressBar(), kept],
-        shuffle=False,  # galaxies come shuffled
-        verbose=0,
-    )
+        fit(model, kept, training.train(len(kept.lines)), validation.in_order(), training.steps_per_epoch)
 
 
 def compile_model(model: ZoobotTree, steps_per_epoch: int, device: str) -> None:
     """Give a model its optimiser and loss."""
     settings = model.settings
     model.compile(
-        build_optimizer(settings, settings.epochs * steps_per_epoch),
+        scaled_for(model.encoder, build_optimizer(settings, settings.epochs * steps_per_epoch)),
         get_multiquestion_loss(model.schema.question_index_groups),
         jit_compile="auto" if compiles(device) else False,
     )
@@ -189,7 +155,7 @@ def _finish(
     split: SplitCatalog | None = None,
     baselines: Mapping[str, ConstantBaseline] = MappingProxyType({}),
 ) -> TrainedModel:
-    encoder = model.encoder if model.has_own_encoder else None
+    encoder = model.encoder if model.recipe is None else None
     best = ZoobotTree(model.schema, model.settings, encoder, model.channels, model.bands)
     best.load_weights(kept.best_path())
     validation = split.catalogs["validation"] if split else None
@@ -197,15 +163,3 @@ def _finish(
     metrics = describe_training(kept.run, kept.history(), kept.best_epoch or 0, baselines, validation, model.schema)
     save_model(best, kept.run / "model", metrics=metrics, galaxies=galaxies)
     return TrainedModel(best, kept.run / "model", metrics)
-
-
-def _own_steps(data: OwnData) -> tuple[tf.data.Dataset, tf.data.Dataset, int]:
-    """Your own data, repeated, with the batches of one epoch."""
-    training, validation = data
-    steps = int(training.cardinality())
-    if steps < 1:
-        raise SettingError(
-            "The training dataset does not know how many batches it has. Give it a finite one, with "
-            "dataset.apply(tf.data.experimental.assert_cardinality(N)) where needed."
-        )
-    return training.repeat(), validation, steps

@@ -1,0 +1,276 @@
+"""Finetuning: frozen parts are frozen, encoders of Keras have blocks, losses are those of the formulas."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from zoobot.errors import CatalogError, SettingError
+from zoobot.shared.finetuning_runs import warm_up_then_cosine
+from zoobot.shared.schemas import get_schema
+from zoobot.tensorflow.training.blocks import find_blocks
+from zoobot.tensorflow.training.finetune import (
+    FinetuneableZoobotClassifier,
+    FinetuneableZoobotRegressor,
+    FinetuneableZoobotTree,
+    get_trainer,
+)
+from zoobot.tensorflow.training.optimizers import BlockwiseAdamW, WarmUpThenCosine
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (12, 48, 48, 1), np.uint8)
+CLASSES = np.tile([0, 1, 2], 4)
+
+
+def staged():
+    """Three resolutions with batch norm, squeeze and excitation, and dropout in each."""
+    size = inputs = keras.Input((48, 48, 1))
+    for width in (4, 8, 16):
+        size = layers.ZeroPadding2D()(size)
+        size = layers.Conv2D(width, 3, strides=2)(size)
+        size = layers.BatchNormalization()(size)
+        excited = layers.Dense(width, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(size))
+        size = layers.SpatialDropout2D(0.5)(layers.ReLU()(size * excited))
+    return keras.Model(inputs, layers.LayerNormalization()(layers.GlobalAveragePooling2D()(size)))
+
+
+def small(kind, *arguments, **named):
+    return kind(*arguments, encoder=staged(), **{"image_size": 48, **named})
+
+
+def pairs(labels, images=IMAGES, batch_size=4):
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).batch(batch_size)
+    return data, data
+
+
+@pytest.fixture
+def fit(tmp_path):
+    def run(model, labels, max_epochs=2, **changes):
+        return get_trainer(tmp_path / "OWN", max_epochs, device="cpu").fit(model, pairs(labels, **changes))
+
+    return run
+
+
+def values_of(parts):
+    return [np.asarray(weights) for layer in parts for weights in layer.weights]
+
+
+@pytest.mark.parametrize("n_blocks", [0, 1, 3])
+def test_frozen_means_frozen(n_blocks, fit):
+    model = small(FinetuneableZoobotClassifier, 3, n_blocks=n_blocks)
+    blocks = find_blocks(model.encoder)
+    before = [values_of(block) for block in blocks]
+    fit(model, CLASSES)
+    is_same = [all(map(np.array_equal, old, values_of(block))) for old, block in zip(before, blocks, strict=True)]
+    assert is_same == [True] * (3 - n_blocks) + [False] * n_blocks
+    learning = {id(weights) for block in blocks[3 - n_blocks :] for layer in block for weights in layer.weights}
+    assert {id(weights) for weights in model.encoder.trainable_weights} <= learning
+
+
+def test_a_frozen_encoder_sees_alike_in_training():
+    images = IMAGES / np.float32(255)
+    model = small(FinetuneableZoobotClassifier, 3)
+    alone = np.asarray(model.encode(images))
+    np.testing.assert_array_equal(model.encode(images, training=True), alone)
+    wholly = small(FinetuneableZoobotClassifier, 3, n_blocks=3)
+    assert np.abs(np.asarray(wholly.encode(images, training=True)) - wholly.encode(images)).max() > 0.1
+
+
+def test_blocks_that_were_frozen_before_learn_when_they_are_to():
+    encoder = staged()
+    FinetuneableZoobotClassifier(3, encoder=encoder, image_size=48)
+    assert not encoder.trainable_weights
+    FinetuneableZoobotClassifier(3, encoder=encoder, image_size=48, n_blocks=3)
+    images = IMAGES / np.float32(255)
+    assert len(encoder.trainable_weights) == 20
+    assert (np.asarray(encoder(images, training=True)) != np.asarray(encoder(images))).any()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "n_blocks"), [("EfficientNetB0", 5), ("MobileNetV3Small", 5), ("ResNet50", 5), ("VGG16", 5)]
+)
+@pytest.mark.parametrize("size", [96, 224])
+def test_blocks_of_the_encoders_of_keras(architecture, n_blocks, size):
+    encoder = getattr(keras.applications, architecture)(
+        include_top=False, weights=None, input_shape=(size, size, 1), pooling="avg"
+    )
+    blocks = find_blocks(encoder)
+    assert [id(layer) for block in blocks for layer in block] == [id(layer) for layer in encoder.layers]
+    assert len(blocks) == n_blocks
+    assert all(sum(layer.count_params() for layer in block) > 100 for block in blocks)
+
+
+def test_blocks_of_ones_own_encoder_and_of_a_model_inside_it():
+    inside = keras.Sequential([keras.Input((48, 48, 1)), staged(), layers.Dense(4)])
+    first, second, third = (len(block) for block in find_blocks(staged()))
+    assert [len(block) for block in find_blocks(inside)] == [first, second, third + 1]
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first, self.norm, self.second = layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Conv2D(4, 3)
+
+        def call(self, images, training=False):
+            return keras.ops.mean(self.second(self.norm(self.first(images), training=training)), axis=(1, 2))
+
+    own = Own()
+    own(np.zeros((1, 48, 48, 1)))
+    assert [len(block) for block in find_blocks(own)] == [1, 1, 1]
+
+
+def test_too_many_blocks():
+    with pytest.raises(SettingError, match=r"n_blocks must be at most 3: the encoder has no more\. Got 4 instead"):
+        small(FinetuneableZoobotClassifier, 3, n_blocks=4)
+
+
+def test_learning_rates_fall_from_the_head_down_and_only_weights_decay():
+    model = small(FinetuneableZoobotClassifier, 3, n_blocks=2, lr_decay=0.5, learning_rate=0.1, weight_decay=0.2)
+    before = [np.asarray(weights) for weights in model.trainable_variables]
+    optimizer = model.build_optimizer(10)
+    optimizer.apply([np.zeros(weights.shape, np.float32) for weights in before], model.trainable_variables)
+    in_block = [id(layer) for layer in find_blocks(model.encoder)[2]]
+    for layer in [*model.encoder.layers, model.head.linear]:
+        rate = {True: 0.05, False: 0.025}[id(layer) in in_block] if layer is not model.head.linear else 0.1
+        for weights in layer.trainable_variables:
+            old = before[[id(each) for each in model.trainable_variables].index(id(weights))]
+            shrunk = 1 - rate * 0.2 if old.ndim > 1 else 1
+            np.testing.assert_allclose(weights, old * shrunk, rtol=1e-6)
+
+
+def test_one_step_is_that_of_adamw():
+    start, gradient = np.float32([[1.0, -2.0], [3.0, 0.5]]), np.float32([[0.3, -0.1], [0.2, 0.4]])
+    variable = keras.Variable(start)
+    optimizer = BlockwiseAdamW(0.1, [0.5], 0.2, None)
+    moment, square, expected = 0, 0, start.astype(float)
+    for step in (1, 2, 3):
+        optimizer.apply([gradient * step], [variable])
+        moment, square = 0.9 * moment + 0.1 * gradient * step, 0.999 * square + 0.001 * (gradient * step) ** 2
+        corrected = moment / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        expected = expected * (1 - 0.05 * 0.2) - 0.05 * corrected
+    np.testing.assert_allclose(variable, expected, rtol=1e-5)
+
+
+def test_the_schedule_is_that_of_pytorch():
+    schedule = WarmUpThenCosine(2.0, 5, 2, 10, 0.1)
+    for step in (0, 1, 5, 9, 10, 20, 49, 50, 70):
+        assert float(schedule(step)) == pytest.approx(2 * warm_up_then_cosine(step / 5, 2, 10, 0.1), rel=1e-5)
+
+
+# --- losses against the formulas ---
+
+
+def softmax(outputs):
+    return np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+
+
+def test_loss_of_classes():
+    outputs, weights, smoothing = RNG.normal(size=(12, 3)), np.array([1.0, 2.0, 4.0]), 0.1
+    loss = small(FinetuneableZoobotClassifier, 3, smoothing, weights.tolist()).build_loss()
+    target = np.eye(3)[CLASSES] * (1 - smoothing) + smoothing / 3
+    expected = -(target * weights * np.log(softmax(outputs))).sum(axis=1).mean()
+    predictions = softmax(outputs).astype(np.float32)
+    assert float(loss(CLASSES, predictions)) == pytest.approx(expected, rel=1e-5)
+    assert float(loss(np.eye(3)[CLASSES], predictions)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_of_several_answers():
+    p, labels = 1 / (1 + np.exp(-RNG.normal(size=(12, 3)))), RNG.random((12, 3))
+    loss = small(FinetuneableZoobotClassifier, 3, 0.2, [1.0, 2.0, 3.0], multi_label=True).build_loss()
+    target = labels * 0.8 + 0.1
+    expected = -(np.array([1, 2, 3]) * (target * np.log(p) + (1 - target) * np.log(1 - p))).mean()
+    assert float(loss(labels, p)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_hopeless_prediction_has_a_finite_loss_and_gradient():
+    loss = small(FinetuneableZoobotClassifier, 2, multi_label=True).build_loss()
+    predictions = tf.constant([[0.0, 1.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(predictions)
+        value = loss(np.float32([[1.0, 0.0]]), predictions)
+    assert float(value) == pytest.approx(87.3, abs=0.1)
+    assert np.isfinite(tape.gradient(value, predictions)).all()
+
+
+@pytest.mark.parametrize(("name", "power"), [("mse", 2), ("mae", 1)])
+def test_loss_of_numbers(name, power):
+    predictions, labels = RNG.normal(size=(12, 2)) + 10, RNG.normal(size=(12, 2)) * 3 + 10
+    model = small(FinetuneableZoobotRegressor, name, num_targets=2, centres=[10, 11], scales=[2, 4])
+    expected = (np.abs((labels - predictions) / [2, 4]) ** power).mean()
+    assert float(model.build_loss()(labels, predictions)) == pytest.approx(expected, rel=1e-5)
+    features = RNG.normal(size=(5, 16)).astype(np.float32)
+    weights, bias = (np.asarray(values) for values in model.head.linear.weights)
+    np.testing.assert_allclose(model.head(features), (features @ weights + bias) * [2, 4] + [10, 11], rtol=1e-5)
+
+
+def test_numbers_of_the_unit_interval_and_one_number_without_a_second_axis(fit):
+    model = small(FinetuneableZoobotRegressor, unit_interval=True)
+    history = fit(model, RNG.random(12))
+    assert np.isfinite(history["train/loss"]).all()
+    assert ((np.asarray(model(IMAGES)) > 0) & (np.asarray(model(IMAGES)) < 1)).all()
+
+
+# --- what users do ---
+
+
+def test_reproducible_from_the_seed_with_the_best_epoch(tmp_path):
+    found = []
+    for name in "ab":
+        keras.utils.set_random_seed(3)
+        model = small(FinetuneableZoobotClassifier, 3, n_blocks=1, seed=3, cosine_schedule=True, learning_rate=0.01)
+        history = get_trainer(tmp_path / name, 4, device="cpu").fit(model, pairs(CLASSES))
+        found.append((history, np.asarray(model(IMAGES))))
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-4)
+    loss = -np.log(found[1][1][np.arange(12), CLASSES]).mean()
+    assert loss == pytest.approx(min(found[1][0]["validation/loss"]), rel=1e-3)
+
+
+def test_patience(fit, tmp_path):
+    model = small(FinetuneableZoobotClassifier, 3, learning_rate=1e-9)
+    history = get_trainer(tmp_path, 9, patience=1, device="cpu").fit(model, pairs(CLASSES))
+    assert len(history["epoch"]) < 9
+
+
+def test_a_tree_from_a_model_folder_and_a_batch_of_one(fit, trained):
+    model = FinetuneableZoobotTree(get_schema("gz2"), zoobot_checkpoint_loc=trained.folder, n_blocks=1)
+    history = fit(model, np.ones((3, 30), np.float32), images=IMAGES[:3], batch_size=1)
+    assert np.isfinite(history["validation/loss"]).all()
+    assert model.predict(IMAGES, verbose=0).shape == (12, 30)
+
+
+def test_one_encoder_is_needed():
+    with pytest.raises(SettingError, match=r"Give one of name, encoder and zoobot_checkpoint_loc. Got 0 of them"):
+        FinetuneableZoobotClassifier(2)
+    with pytest.raises(SettingError, match=r"There is no setting 'n_block'. Did you mean 'n_blocks'"):
+        small(FinetuneableZoobotClassifier, 2, n_block=1)
+    with pytest.raises(SettingError, match=r"class_weights must be 2 numbers, one a class. Got 3"):
+        small(FinetuneableZoobotClassifier, 2, class_weights=[1, 2, 3])
+    with pytest.raises(SettingError, match=r"loss must be 'mse' or 'mae'. Got 'huber'"):
+        small(FinetuneableZoobotRegressor, "huber")
+
+
+@pytest.mark.parametrize(
+    ("model", "labels", "message"),
+    [
+        ((FinetuneableZoobotClassifier, 3), np.tile([0, 1, 3], 4), "from 0 to 2. Got 0 to 3 instead"),
+        ((FinetuneableZoobotClassifier, 3), np.ones((12, 2)), r"shares of 3 classes .* the shape \(4, 2\) of float64"),
+        ((FinetuneableZoobotRegressor,), np.full(12, np.nan), "finite numbers. Some are NaN or infinite"),
+        ((FinetuneableZoobotTree, get_schema("gz2")), np.full((12, 30), -1.0), "of 0 or more, without NaN.*from -1"),
+    ],
+)
+def test_wrong_labels(model, labels, message, fit):
+    with pytest.raises(CatalogError, match=message):
+        fit(small(*model), labels)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES.astype(float), r"expects uint8 images, or float ones from 0 to 1\. Got 0\S* to 25\S* instead"),
+        (np.repeat(IMAGES, 3, axis=3), "takes greyscale images of 1 channel; those of this batch have 3"),
+        (IMAGES[:, 0], r"Images must be \(galaxy, height, width, channel\). Got \(4, 48, 1\)"),
+    ],
+)
+def test_wrong_images(images, message, fit):
+    with pytest.raises(SettingError, match=message):
+        fit(small(FinetuneableZoobotClassifier, 3), CLASSES, images=images)
