@@ -38,7 +38,7 @@ class Block:
 sys.meta_path.insert(0, Block())
 import importlib, pkgutil
 import zoobot, zoobot.shared, zoobot.cli
-assert not {"pandas", "scipy", "cv2", "matplotlib", "astropy"} & set(sys.modules), "--help would be slow"
+assert not {"pandas", "scipy", "cv2", "matplotlib", "astropy", "yaml"} & set(sys.modules), "--help would be slow"
 for module in pkgutil.iter_modules(zoobot.shared.__path__):
     importlib.import_module(f"zoobot.shared.{module.name}")
 try:

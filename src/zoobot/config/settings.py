@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from zoobot.errors import SettingError, did_you_mean
@@ -39,6 +38,8 @@ def load_settings(
 def _read_yaml(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    import yaml  # not for --help
+
     try:
         values = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -51,6 +52,8 @@ def _read_yaml(path: Path | None) -> dict[str, Any]:
 
 
 def _read_changes(changes: list[str]) -> dict[str, Any]:
+    import yaml  # not for --help
+
     values = {}
     for change in changes:
         key, equals, value = change.partition("=")
