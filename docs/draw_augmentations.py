@@ -9,7 +9,7 @@ import numpy as np
 
 from zoobot.shared.astro_augmentations import EFFECTS, augment
 from zoobot.shared.pages import new_figure
-from zoobot.shared.simulated_galaxies import draw_galaxies, render_galaxy
+from zoobot.shared.simulation import draw_galaxies, render_galaxy
 
 GALAXY, SIZE = 4, 160
 SEEDS = {"distort": 3, "add_sersic_source": 15, "add_gaussian_source": 4, "add_brightness_gradient": 1}

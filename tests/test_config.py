@@ -1,5 +1,7 @@
 """Settings: one source of truth for Python and the command line; every fault is told at once, with the remedy."""
 
+import importlib
+import pkgutil
 import re
 
 import pytest
@@ -34,6 +36,13 @@ def message_of(settings_class=TrainSettings, **values):
     with pytest.raises(SettingError) as caught:
         settings_class(**values)
     return str(caught.value)
+
+
+def test_every_class_of_settings_is_had_from_zoobot_config():
+    for module in pkgutil.iter_modules(config.__path__, "zoobot.config."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, type) and issubclass(value, Settings):
+                assert getattr(config, name, None) is value, name
 
 
 # --- values ---

@@ -6,6 +6,7 @@ expected and what to do. The command line prints the message of a `ZoobotError` 
 
 import importlib.util
 from collections.abc import Iterable
+from typing import Any
 
 
 class ZoobotError(Exception):
@@ -73,3 +74,10 @@ def closest(given: str, allowed: Iterable[str]) -> str | None:
     import difflib
 
     return next(iter(difflib.get_close_matches(given, list(allowed), n=1)), None)
+
+
+def quote(names: Iterable[Any], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    every = list(names)
+    shown = ", ".join(f"'{name}'" for name in every[:most])
+    return shown if len(every) <= most else f"{shown} and {len(every) - most:,} more"

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from zoobot.config import CatalogCheckSettings
 from zoobot.shared import fault_kinds as faults
-from zoobot.shared.catalog_faults import Findings, find_faults, find_repeats, question_of_volunteers
+from zoobot.shared.catalog_faults import find_faults, find_repeats
 from zoobot.shared.catalog_reports import RejectedCatalogError, check
+from zoobot.shared.fault_findings import Findings
 from zoobot.shared.schemas import Schema, get_schema
 from zoobot.shared.simulation import cast_votes
+from zoobot.shared.vote_faults import question_of_volunteers
 
 SCHEMA = Schema(
     {"smooth": ["_yes", "_no", "_star"], "bar": ["_strong", "_weak", "_no"], "odd": ["_yes", "_no"]},

@@ -20,7 +20,7 @@ from PIL import Image
 
 from zoobot.config import ImageSettings, PrepareSettings
 from zoobot.errors import CatalogError, ImageError, OutputError, SettingError, ShardError
-from zoobot.shared import preparation
+from zoobot.shared import preparation, preparing_shards
 from zoobot.shared.adjustments import Adjustments, to_square
 from zoobot.shared.catalogs import load_catalog, load_schema_of
 from zoobot.shared.image_sources import open_images
@@ -297,14 +297,14 @@ def test_folder_that_is_none_or_damaged_says_so(folder, simulated, tmp_path):
 def test_interrupted_preparation_goes_on(folder, simulated, tmp_path, monkeypatch):
     settings = PrepareSettings(format=read_info(folder).format, **SMALL)
     count = itertools.count()
-    read_one = preparation._read_one
+    read_one = preparing_shards._read_one
 
     def stop_at_40(*arguments):
         if next(count) == 40:
             raise KeyboardInterrupt
         return read_one(*arguments)
 
-    monkeypatch.setattr(preparation, "_read_one", stop_at_40)
+    monkeypatch.setattr(preparing_shards, "_read_one", stop_at_40)
     with pytest.raises(KeyboardInterrupt):
         prepare(simulated / "catalog.csv", GZ2, tmp_path / "p", settings)
     with pytest.raises(ShardError, match=r"is not finished\. Repeat the 'zoobot prepare' that began it"):

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 
 from zoobot.config import ConvertSettings
-from zoobot.errors import CatalogError, SettingError, did_you_mean
-from zoobot.shared.catalog_faults import quote
+from zoobot.errors import CatalogError, SettingError, did_you_mean, quote
 from zoobot.shared.catalogs import source_of
 from zoobot.shared.published_votes import PublishedVotes, find_votes
 from zoobot.shared.schema_files import SUFFIXES

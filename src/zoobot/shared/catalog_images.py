@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoobot.errors import ImageError
-from zoobot.shared.catalog_faults import Fault
+from zoobot.shared.fault_findings import Fault
 from zoobot.shared.fault_kinds import CONSTANT, SAME_PIXELS, UNREADABLE, UNUSUAL, Kind
 from zoobot.shared.images import ImageFacts, inspect_image
 

@@ -18,16 +18,17 @@ from rich.progress import Progress
 from zoobot.config import CatalogCheckSettings
 from zoobot.errors import CatalogError
 from zoobot.shared import catalogs
-from zoobot.shared.catalog_faults import Fault, Findings, as_objects, find_faults, find_file_columns
+from zoobot.shared.catalog_faults import find_faults, find_file_columns
 from zoobot.shared.catalog_images import find_image_faults
 from zoobot.shared.catalog_totals import Suggestion, VoteTotals, suggest_parents
+from zoobot.shared.fault_findings import Fault, Findings
 from zoobot.shared.fault_kinds import FEW_VOTES, NO_FILE, Kind
 from zoobot.shared.pages import figure_as_data, literal_text, new_figure, render_page
 from zoobot.shared.prepared_images import CATALOG, is_prepared
 from zoobot.shared.run_folders import open_run, write_atomically
 from zoobot.shared.schema_drawings import to_svg
 from zoobot.shared.schemas import Schema, load_schema
-from zoobot.shared.tables import count_rows, iter_table, read_column_names, refuse_repeated_columns
+from zoobot.shared.tables import as_objects, count_rows, iter_table, read_column_names, refuse_repeated_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from zoobot.errors import quote
 from zoobot.shared import campaigns
-from zoobot.shared.catalog_faults import question_of_volunteers, quote
 from zoobot.shared.dirichlet import sum_by_question
 from zoobot.shared.fault_kinds import MAX_VOTES
 from zoobot.shared.schemas import Question, Schema, get_schema
+from zoobot.shared.vote_faults import question_of_volunteers
 
 FloatArray = npt.NDArray[np.float64]
 

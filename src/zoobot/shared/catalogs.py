@@ -19,13 +19,15 @@ import pandas as pd
 import pyarrow as pa
 
 from zoobot.config import CatalogSettings
-from zoobot.errors import CatalogError, SettingError, closest, did_you_mean
+from zoobot.errors import CatalogError, SettingError, closest, did_you_mean, quote
 from zoobot.shared import campaigns
-from zoobot.shared.catalog_faults import Findings, find_faults, find_file_columns, find_too_few_votes, quote
+from zoobot.shared.catalog_faults import find_faults, find_file_columns
+from zoobot.shared.fault_findings import Findings
 from zoobot.shared.model_folders import file_checksum
 from zoobot.shared.prepared_images import CATALOG, PreparedImages, describe_difference, is_prepared, read_info
 from zoobot.shared.schemas import Schema, get_schema, load_schema
 from zoobot.shared.tables import ParquetRows, is_parquet, read_columns, read_table, refuse_repeated_columns
+from zoobot.shared.vote_faults import find_too_few_votes
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from zoobot.config import AnyFinetuneSettings
-from zoobot.errors import CatalogError, did_you_mean
-from zoobot.shared.catalog_faults import quote
+from zoobot.errors import CatalogError, did_you_mean, quote
 
 LabelArray = npt.NDArray[np.float32]
 

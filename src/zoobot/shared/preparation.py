@@ -6,9 +6,8 @@ import os
 import shutil
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +19,9 @@ from rich.progress import Progress
 import zoobot
 from zoobot.config import PrepareSettings
 from zoobot.errors import CatalogError, ImageError, OutputError, SettingError, ShardError, ZoobotError
-from zoobot.shared.adjustments import to_square
 from zoobot.shared.catalogs import Catalog, load_catalog
 from zoobot.shared.image_sources import refuse_wrong_stretch
-from zoobot.shared.images import ImageArray, read_galaxy, read_untouched_jpeg, read_with_remarks
+from zoobot.shared.images import read_galaxy
 from zoobot.shared.model_folders import file_checksum
 from zoobot.shared.prepared_images import (
     CATALOG,
@@ -36,9 +34,10 @@ from zoobot.shared.prepared_images import (
     is_prepared,
     read_info,
 )
+from zoobot.shared.preparing_shards import Preparing, ShardRecord, record_path
 from zoobot.shared.run_folders import open_run, write_atomically
 from zoobot.shared.schemas import Schema, load_schema
-from zoobot.shared.shards import SUFFIXES, Entry, Shape, ShardWriter, open_writer
+from zoobot.shared.shards import SUFFIXES, Shape
 from zoobot.shared.shares import Share, claimed
 from zoobot.shared.tables import write_table
 from zoobot.shared.tfrecords import read_records
@@ -76,31 +75,6 @@ class PreparedFolder:
         if self.is_verified:
             lines.append("Every checksum is right.")
         return "\n".join(lines)
-
-
-@dataclass
-class _ShardRecord:
-    """What is known of a finished shard, kept in a file until all are."""
-
-    file: str
-    bytes: int
-    sha256: str
-    rows: list[int]
-    places: list[tuple[int, int]]
-    rejected: list[tuple[int, str]]
-    flagged: list[tuple[int, str]]
-    enlarged: int
-
-
-@dataclass(frozen=True)
-class _Image:
-    """A galaxy's image, ready to be written, or why there is none."""
-
-    content: ImageArray | bytes | None = None
-    shape: Shape = (0, 0, 0)
-    is_enlarged: bool = False
-    remark: str = ""
-    problem: str = ""
 
 
 def prepare(
@@ -164,7 +138,7 @@ def _prepare(galaxies: Catalog, settings: PrepareSettings, folder: Path) -> Prep
         leftover.unlink()
     shape = _find_shape(galaxies, settings)
     starts = range(0, len(galaxies), settings.shard_size)
-    todo = [number for number in range(len(starts)) if not _record_path(folder, number).is_file()]
+    todo = [number for number in range(len(starts)) if not record_path(folder, number).is_file()]
     _refuse_small_disk(folder, galaxies, settings, shape, len(todo) * settings.shard_size)
     with (
         Progress(disable=not sys.stderr.isatty()) as progress,
@@ -172,7 +146,7 @@ def _prepare(galaxies: Catalog, settings: PrepareSettings, folder: Path) -> Prep
     ):
         done = max(0, len(galaxies) - len(todo) * settings.shard_size)
         task = progress.add_task("Preparing", total=len(galaxies), completed=done)
-        preparing = _Preparing(folder, galaxies, settings, shape, pool, lambda: progress.advance(task))
+        preparing = Preparing(folder, galaxies, settings, shape, pool, lambda: progress.advance(task))
         for number in todo:
             preparing.write_shard(number)
     return _finish(folder, galaxies, settings, shape[2], len(starts))
@@ -213,88 +187,6 @@ def _locate_damage(folder: Path, info: PreparedInfo, name: str) -> str:
     return f"'{folder / name}' is damaged: its checksum is not the one that was written."
 
 
-class _Preparing:
-    """Writes the shards of one run."""
-
-    def __init__(
-        self,
-        folder: Path,
-        galaxies: Catalog,
-        settings: PrepareSettings,
-        shape: Shape,
-        pool: ThreadPoolExecutor,
-        on_progress: Callable[[], None],
-    ) -> None:
-        self._folder, self._settings, self._shape, self._pool = folder, settings, shape, pool
-        self._on_progress = on_progress
-        self._files, self._ids = galaxies.image_files, galaxies.id_str
-        self._label_cols = galaxies.schema.label_cols if galaxies.schema else []
-        self._votes = galaxies.table[self._label_cols].to_numpy(np.float64)
-
-    def write_shard(self, number: int) -> None:
-        """Write a shard, then its record: a shard without one is written anew by the next run."""
-        size = self._settings.shard_size
-        rows = range(number * size, min((number + 1) * size, len(self._files)))
-        name = f"shard-{number:05d}{SUFFIXES[self._settings.format]}"
-        record = _ShardRecord(name, 0, "", [], [], [], [], 0)
-        temporary = self._folder / f".{name}.partial"
-        with temporary.open("wb") as file, open_writer(self._settings.format, file, self._shape) as writer:
-            for row, image in self._read_in_order(rows):
-                self._on_progress()
-                self._add(writer, record, row, image)
-        record.bytes, record.sha256 = temporary.stat().st_size, file_checksum(temporary)
-        os.replace(temporary, self._folder / name)
-        write_atomically(_record_path(self._folder, number), json.dumps(asdict(record)))
-
-    def _add(self, writer: ShardWriter, record: _ShardRecord, row: int, image: _Image) -> None:
-        if image.content is None:
-            if self._settings.on_bad_image == "stop":
-                raise ImageError(f"{image.problem}\n--on-bad-image drop leaves out such galaxies.")
-            record.rejected.append((row, image.problem))
-            return
-        votes = dict(zip(self._label_cols, self._votes[row].tolist(), strict=True))
-        record.places.append(writer.add(Entry(row, self._ids[row], votes, image.content, image.shape)))
-        record.rows.append(row)
-        record.enlarged += image.is_enlarged
-        if image.remark:
-            record.flagged.append((row, image.remark))
-
-    def _read_in_order(self, rows: range) -> Iterator[tuple[int, _Image]]:
-        """Images in the order of their rows, a few of them read ahead."""
-        ahead = 4 * (self._settings.workers or os.cpu_count() or 1)
-        waiting: deque[tuple[int, Future[_Image]]] = deque()
-        try:
-            for row in rows:
-                future = self._pool.submit(_read_one, self._files[row], self._settings, self._shape[2])
-                waiting.append((row, future))
-                if len(waiting) > ahead:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _read_one(files: tuple[str, ...], settings: PrepareSettings, channels: int) -> _Image:
-    try:
-        if settings.pixels == "jpeg":
-            if len(files) > 1:
-                raise ImageError(f"'{files[0]}' is one of several bands, which --pixels jpeg cannot keep.")
-            encoded, image = read_untouched_jpeg(files[0], settings.color)
-            return _Image(encoded, image.shape)
-        image, remarks = read_with_remarks(files, settings.reading)
-    except ImageError as error:
-        return _Image(problem=str(error))
-    if image.shape[2] != channels:
-        return _Image(problem=f"'{files[0]}' has {image.shape[2]} channels, most images have {channels}.")
-    square = to_square(image, settings.image_size)
-    is_enlarged = min(image.shape[:2]) < settings.image_size
-    return _Image(np.ascontiguousarray(square), square.shape, is_enlarged, "; ".join(remarks))
-
-
 def _find_shape(galaxies: Catalog, settings: PrepareSettings) -> Shape:
     """The shape of every prepared image; its channels are those of the first that can be read."""
     problems = []
@@ -325,7 +217,7 @@ def _refuse_small_disk(folder: Path, galaxies: Catalog, settings: PrepareSetting
 
 def _finish(folder: Path, galaxies: Catalog, settings: PrepareSettings, channels: int, n_shards: int) -> PreparedFolder:
     """Write the tables and, last of all, `info.json`."""
-    records = [_ShardRecord(**json.loads(_record_path(folder, number).read_bytes())) for number in range(n_shards)]
+    records = [ShardRecord(**json.loads(record_path(folder, number).read_bytes())) for number in range(n_shards)]
     rows = [row for record in records for row in record.rows]
     rejected = [line for record in records for line in record.rejected]
     flagged = [line for record in records for line in record.flagged]
@@ -368,11 +260,11 @@ def _finish(folder: Path, galaxies: Catalog, settings: PrepareSettings, channels
     )
     write_atomically(folder / INFO, info.model_dump_json(indent=2) + "\n")
     for number in range(n_shards):
-        _record_path(folder, number).unlink()
+        record_path(folder, number).unlink()
     return PreparedFolder(folder, info)
 
 
-def _write_index(path: Path, records: list[_ShardRecord]) -> None:
+def _write_index(path: Path, records: list[ShardRecord]) -> None:
     table = pa.table(
         {
             "row": pa.array([row for record in records for row in record.rows], pa.int64()),
@@ -384,7 +276,3 @@ def _write_index(path: Path, records: list[_ShardRecord]) -> None:
     buffer = pa.BufferOutputStream()
     pq.write_table(table, buffer)
     write_atomically(path, buffer.getvalue().to_pybytes())
-
-
-def _record_path(folder: Path, number: int) -> Path:
-    return folder / f".shard-{number:05d}.json"

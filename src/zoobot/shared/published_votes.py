@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zoobot.errors import CatalogError, SettingError, did_you_mean
-from zoobot.shared.catalog_faults import quote
+from zoobot.errors import CatalogError, SettingError, did_you_mean, quote
 from zoobot.shared.schemas import Schema
 from zoobot.shared.table_mappings import TableMapping
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from zoobot.errors import CatalogError, OutputError
@@ -139,6 +140,20 @@ def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 def is_parquet(path: str | Path) -> bool:
     """Whether a file is named as a Parquet table, whose rows can be read when they are needed."""
     return str(path).lower().endswith(".parquet") and Path(path).is_file()
+
+
+def as_strings(column: "pd.Series[Any]") -> pa.StringArray:
+    """A column as Arrow strings; blank where there is nothing."""
+    if pd.api.types.infer_dtype(column, skipna=True) != "string":
+        column = column.astype(object).where(column.notna(), "").astype(str)
+    return pc.fill_null(pa.array(column, pa.large_string(), from_pandas=True), "")
+
+
+def as_objects(strings: pa.StringArray | pa.ChunkedArray) -> npt.NDArray[np.object_]:
+    """Arrow strings as Python strings."""
+    if isinstance(strings, pa.ChunkedArray):
+        strings = strings.combine_chunks()
+    return np.asarray(strings.to_numpy(zero_copy_only=False), dtype=object)
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from zoobot.errors import CatalogError, SettingError, did_you_mean
-from zoobot.shared.catalog_faults import quote
+from zoobot.errors import CatalogError, SettingError, did_you_mean, quote
 from zoobot.shared.zooniverse_mappings import SubjectFields
 
 logger = logging.getLogger(__name__)
