@@ -172,6 +172,24 @@ def test_own_data_and_own_encoder(tiny, tmp_path):
     np.testing.assert_array_equal(loaded(images), trained.model(images))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda data: (data.repeat(), data),
+            "The training dataset does not know how many batches it has, or has no end",
+        ),
+        (lambda data: (data, data.repeat()), "The validation dataset does not know .* Give it a finite one"),
+        (lambda data: (data, np.zeros(3)), r"must be two tf.data.Dataset, .* Got \(_\w+Dataset, ndarray\) instead"),
+        (lambda data: (data,), r"for training and for validation. Got \(_\w+Dataset\) instead"),
+    ],
+)
+def test_own_data_that_cannot_be_learned(tiny, tmp_path, change, message):
+    data = tf.data.Dataset.from_tensor_slices((np.zeros((4, 48, 48, 1)), np.zeros((4, 30)))).batch(2)
+    with pytest.raises(SettingError, match=message):
+        train(change(data), "gz2", tmp_path / "RUN", tiny)
+
+
 def test_a_setting_of_pytorch_is_none_of_keras(simulated, tmp_path, zoobot):
     command = ("train", simulated / "catalog.csv", "--schema", "gz2", "--output", tmp_path / "X")
     refused = zoobot(*command, "--framework", "tensorflow", "--augment-on", "device")

@@ -51,15 +51,20 @@ def fit(
 
 
 def count_own_steps(data: OwnData) -> tuple[tf.data.Dataset, tf.data.Dataset, int]:
-    """Your own data, that for training repeated, and the batches of one epoch."""
-    training, validation = data
-    steps = int(training.cardinality())
-    if steps < 1:
+    """Your own data, that for training repeated, and the batches of one epoch; `SettingError` for other data."""
+    if len(data) != 2 or not all(isinstance(part, tf.data.Dataset) for part in data):
+        given = ", ".join(type(part).__name__ for part in data)
         raise SettingError(
-            "The training dataset does not know how many batches it has. Give it a finite one, with "
-            "dataset.apply(tf.data.experimental.assert_cardinality(N)) where needed."
+            f"Your own data must be two tf.data.Dataset, for training and for validation. Got ({given}) instead."
         )
-    return training.repeat(), validation, steps
+    for name, part in zip(("training", "validation"), data, strict=True):
+        if int(part.cardinality()) == tf.data.INFINITE_CARDINALITY or (name == "training" and part.cardinality() < 1):
+            raise SettingError(
+                f"The {name} dataset does not know how many batches it has, or has no end. Give it a finite one, with "
+                "dataset.apply(tf.data.experimental.assert_cardinality(N)) where needed."
+            )
+    training, validation = data
+    return training.repeat(), validation, int(training.cardinality())
 
 
 @contextmanager
