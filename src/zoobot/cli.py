@@ -85,8 +85,10 @@ def _as_function(command: Command) -> Callable[..., None]:
     def call(**given: Any) -> None:
         arguments = {name: given.pop(name) for name in command.inputs}
         function, settings = command.function, command.settings
-        if command.with_keras and choose_framework(given.pop("framework"), arguments.get("encoder")) == "tensorflow":
-            function, settings = command.with_keras
+        if command.with_keras:
+            model = arguments.get("encoder") or arguments.get("model")
+            if choose_framework(given.pop("framework"), model) == "tensorflow":
+                function, settings = command.with_keras
         if settings is not None:
             file, changes = given.pop("config"), given.pop("changes")
             chosen = {name: value for name, value in given.items() if value is not None}

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zoobot.config import PredictSettings
+from zoobot.config import PredictSettings, SimilarSettings
 from zoobot.errors import ModelError, SettingError
 
 FRAMEWORKS = ("pytorch", "tensorflow")
@@ -32,6 +32,41 @@ def predict_paths(paths: Sequence[Path], output: str | Path, settings: PredictSe
         return slurm_script(paths, output, settings, settings.slurm_script)
     room = import_room(framework, "predictions.predict_on_catalog")
     return room.predict(paths[:-1], paths[-1], output, settings)
+
+
+def similar(
+    embeddings: str | Path,
+    galaxy: str | None = None,
+    image: str | Path | None = None,
+    output: str | Path | None = None,
+    gallery: str | Path | None = None,
+    settings: SimilarSettings | None = None,
+) -> Any:
+    """Find the galaxies most like one of them, or most like an image.
+
+    Args:
+        embeddings: a folder of `zoobot embed`, or a table of features.
+        galaxy: `id_str` of one of them; it is left out itself.
+        image: or the path of an image, which the embeddings' own encoder then sees as it saw them.
+        output: a table to write: CSV or Parquet.
+        gallery: a page to write.
+        settings: see `zoobot.config.SimilarSettings`.
+
+    Returns:
+        `SimilarGalaxies`, whose `table` has a column `likeness`, the most alike first.
+
+    Raises:
+        PredictionError: no embeddings, no such galaxy, or the encoder is not there any more.
+        SettingError: neither or both of `galaxy` and `image` are given.
+        MissingExtraError: of an image, the encoder's framework is not installed.
+    """
+    from zoobot.shared.similar_galaxies import find_similar
+
+    def embed_image(image: Path, found: Any) -> Any:
+        room = import_room(found.model.get("framework", FRAMEWORKS[0]), "training.representations")
+        return room.embed_image(image, found)
+
+    return find_similar(embed_image, embeddings, galaxy, image, output, gallery, settings or SimilarSettings())
 
 
 def choose_framework(wanted: str | None, model: object = None) -> str:

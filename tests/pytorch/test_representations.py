@@ -12,8 +12,8 @@ import torch
 from tests.pytorch.test_encoders import save_in_hub_layout, timm_model
 from zoobot.config import EmbedSettings, FinetuneSettings, PredictSettings
 from zoobot.errors import ModelError, OutputError, PredictionError, SettingError
+from zoobot.frameworks import similar
 from zoobot.pytorch.predictions.predict_on_catalog import predict
-from zoobot.pytorch.predictions.similar_galaxies import similar
 from zoobot.pytorch.training import representations
 from zoobot.pytorch.training.finetune_on_catalog import finetune
 from zoobot.pytorch.training.representations import ZoobotEncoder, embed

@@ -20,7 +20,10 @@ COMMANDS = [
         inputs={
             "model": (
                 str,
-                argument("Encoder: a model folder, hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name or a checkpoint."),
+                argument(
+                    "Encoder: a model folder, hf_hub:OWNER/NAME, local-dir:FOLDER, a timm name or a checkpoint. With "
+                    "TensorFlow: a model folder or a name of keras.applications."
+                ),
             ),
             "catalog": (
                 Path,
@@ -29,10 +32,11 @@ COMMANDS = [
             "output": OUTPUT,
         },
         settings=EmbedSettings,
+        with_keras=("zoobot.tensorflow.training.representations:embed", EmbedSettings),
     ),
     Command(
         verb="similar",
-        function="zoobot.pytorch.predictions.similar_galaxies:similar",
+        function="zoobot.frameworks:similar",
         summary="Find the galaxies most like a given one.",
         details="By the angle between features; exact.",
         example="zoobot similar EMBEDDINGS --id gz2_130549 --gallery alike.html",

@@ -1,5 +1,6 @@
 """Saving a PyTorch model to a model folder and loading it again. No pickle: loading runs no code."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -108,6 +109,11 @@ def load_any_model(folder: str | Path) -> ZoobotTree | LabelModel:
 def plain_weights(module: nn.Module) -> dict[str, Tensor]:
     """Weights as safetensors wants them: on the CPU, each in one piece."""
     return {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+
+
+def checksum_of(module: nn.Module) -> str:
+    """SHA-256 of an encoder's weights."""
+    return hashlib.sha256(save(plain_weights(module))).hexdigest()
 
 
 def _read(folder: str | Path, encoder: nn.Module | None) -> ModelFolder:

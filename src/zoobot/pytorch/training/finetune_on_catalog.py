@@ -1,6 +1,5 @@
 """Finetuning on a catalog: from an encoder, galaxies and their labels to a model folder. The verb `finetune`."""
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import lightning as L
 import pandas as pd
-from safetensors.torch import save
 from torch import nn
 
 from zoobot.config import FinetuneSettings, TorchSettings, TrainSettings
@@ -17,7 +15,7 @@ from zoobot.pytorch.devices import find_device
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.encoders import is_timm_name, load_encoder
 from zoobot.pytorch.estimators.label_model import LabelModel
-from zoobot.pytorch.estimators.model_folder import load_any_model, plain_weights, save_model
+from zoobot.pytorch.estimators.model_folder import checksum_of, load_any_model, save_model
 from zoobot.pytorch.training.blocks import find_blocks
 from zoobot.pytorch.training.finetune import (
     FinetuneableZoobotClassifier,
@@ -87,7 +85,7 @@ def finetune(
         read_labels(galaxies.table, settings, galaxies.source)
     inputs: dict[str, Any] = {
         "encoder": pretrained.source,
-        "encoder_sha256": hashlib.sha256(save(plain_weights(pretrained.module))).hexdigest(),
+        "encoder_sha256": checksum_of(pretrained.module),
         "catalog": galaxies.checksum(),
         "schema": None if tree is None else tree.to_dict(),
     }

@@ -1,32 +1,34 @@
 """Representations: the features that an encoder finds in galaxies, for similarity, anomalies and models of your own."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from zoobot.config import CatalogSettings, EmbedSettings
-from zoobot.errors import ModelError
+from zoobot.config import EmbedSettings
 from zoobot.pytorch.estimators.define_model import count_features, normalise
 from zoobot.pytorch.estimators.encoders import is_timm_name, load_encoder
-from zoobot.pytorch.estimators.model_folder import plain_weights
+from zoobot.pytorch.estimators.model_folder import checksum_of
 from zoobot.pytorch.predictions.number_batches import number_batches
-from zoobot.shared.adjustments import Adjustments
-from zoobot.shared.catalogs import Catalog, load_catalog
-from zoobot.shared.embeddings import FEATURE, write_components
-from zoobot.shared.image_catalogs import find_galaxies
+from zoobot.shared.catalogs import Catalog
+from zoobot.shared.embedding_runs import (
+    EmbeddedCatalog,
+    describe_encoder,
+    embed_with,
+    find_view,
+    load_galaxies,
+    settings_as_seen,
+    take_only_features,
+)
+from zoobot.shared.embeddings import Embeddings
 from zoobot.shared.image_sources import open_images
-from zoobot.shared.model_folders import is_model_folder, read_model_folder
-from zoobot.shared.number_runs import NumberRun, make_numbers
 from zoobot.shared.parts import MadeBatch
-from zoobot.shared.prediction_runs import PredictedCatalog, find_split
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
 
 
@@ -57,30 +59,6 @@ class ZoobotEncoder(L.LightningModule):
         return features
 
 
-@dataclass(frozen=True)
-class EmbeddedCatalog:
-    """What embedding returns.
-
-    Args:
-        embedded: the folder, how many galaxies, and what was left out.
-        components: the table of principal components, if any were asked for.
-        share_of_variance: that they hold.
-    """
-
-    embedded: PredictedCatalog
-    components: Path | None = None
-    share_of_variance: float | None = None
-
-    @property
-    def folder(self) -> Path:
-        return self.embedded.folder
-
-    def __str__(self) -> str:
-        if self.components is None:
-            return str(self.embedded)
-        return f"{self.embedded}\nPrincipal components, {self.share_of_variance:.1%} of the variance: {self.components}"
-
-
 def embed(
     model: str | Path | nn.Module,
     catalog: str | Path | pd.DataFrame,
@@ -103,33 +81,33 @@ def embed(
         CatalogError, ImageError, OutputError: as in prediction.
     """
     asked = settings or EmbedSettings()
-    galaxies = load_catalog(find_galaxies(catalog), None, CatalogSettings(on_bad_row=asked.on_bad_row), lean=True)
+    galaxies = load_galaxies(catalog, asked)
     encoder, settings = encoder_for(model, galaxies, asked)
     channels = open_images(galaxies, settings.reading).channels
-    module = ZoobotEncoder(encoder.module)
     n_features = count_features(encoder.module, settings.image_size, channels)
-    split = find_split([read_model_folder(str(model))]) if is_model_folder(model) else {}
-    run = NumberRun(
-        verb="embed",
-        doing=("Embedding", "Embedded"),
-        kind="embeddings",
-        names=[f"{FEATURE}{number}" for number in range(n_features)],
-        dtype=np.float16,
-        model=describe_encoder(encoder, settings),
-        split=split,
-    )
+    described = describe_encoder(encoder, "pytorch", checksum_of(encoder.module), settings)
+    make = partial(_make_batches, encoder, n_features, settings)
+    return embed_with(described, n_features, make, galaxies, output, settings)
 
-    def make(galaxies: Catalog, parts: Sequence[range]) -> Iterator[MadeBatch]:
-        seen = Adjustments(settings.image_size, settings.crop_bounds)
-        for batch in number_batches(module, n_features, seen, settings.reading, galaxies, parts, settings):
-            if np.abs(batch.values).max(initial=0) > np.finfo(np.float16).max:
-                raise ModelError(f"Features of '{encoder.source}' are beyond the range of float16.")
-            yield batch
 
-    embedded = make_numbers(run, make, galaxies, output, settings, frozenset({"pca", "pca_from"}))
-    if embedded.n_missing or (settings.pca is None and settings.pca_from is None):
-        return EmbeddedCatalog(embedded)
-    return EmbeddedCatalog(embedded, *write_components(embedded.folder, settings.pca, settings.pca_from))
+def embed_image(image: Path, found: Embeddings) -> npt.NDArray[np.float32]:
+    """The features of an image `(1, feature)`, by the encoder of some embeddings, which sees it as it saw them.
+
+    Raises:
+        PredictionError: the encoder is not there any more, or the image cannot be read.
+    """
+    asked = settings_as_seen(found)
+    galaxies = load_galaxies(image, asked)
+    encoder, settings = encoder_for(found.model["source"], galaxies, asked)
+    batches = _make_batches(encoder, found.features.shape[1], settings, galaxies, [range(1)])
+    return take_only_features(batches, found, checksum_of(encoder.module))
+
+
+def _make_batches(
+    encoder: PretrainedEncoder, n_features: int, settings: EmbedSettings, galaxies: Catalog, parts: Sequence[range]
+) -> Iterator[MadeBatch]:
+    module = ZoobotEncoder(encoder.module)
+    return number_batches(module, n_features, find_view(settings), settings.reading, galaxies, parts, settings)
 
 
 def encoder_for(
@@ -144,17 +122,3 @@ def encoder_for(
     encoder.refuse_other_channels(open_images(galaxies, adapted.reading).channels, source)
     encoder.refuse_other_bands(galaxies.bands, source)
     return replace(encoder, module=encoder.module.eval()), adapted
-
-
-def describe_encoder(encoder: PretrainedEncoder, settings: EmbedSettings) -> dict[str, Any]:
-    """What travels with every feature: which encoder, and how images were seen."""
-    weights = hashlib.sha256(save(plain_weights(encoder.module))).hexdigest()
-    return {
-        "weights_sha256": weights,
-        "source": str(Path(encoder.source).resolve()) if Path(encoder.source).exists() else encoder.source,
-        "seen": {
-            "image_size": settings.image_size,
-            "crop_bounds": list(settings.crop_bounds),
-            **settings.record_reading(),
-        },
-    }

@@ -5,16 +5,18 @@ EfficientNetB0    any name of keras.applications, with its weights of photograph
 a keras.Model     your own
 """
 
+import hashlib
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from zoobot.config import ImageSettings
 from zoobot.errors import ModelError, SettingError, did_you_mean
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
 from zoobot.tensorflow.estimators.define_model import precision_of
 from zoobot.tensorflow.estimators.model_folder import load_any_model
-from zoobot.tensorflow.estimators.recipes import Recipe, list_architectures
+from zoobot.tensorflow.estimators.recipes import Recipe, find_scale, list_architectures
 
 
 def load_encoder(
@@ -54,6 +56,20 @@ def load_encoder(
             "checkpoints (.ckpt) are PyTorch's: leave out --framework tensorflow."
         )
     return _from_model_folder(Path(source), pretrained, precision)
+
+
+def scale_of(encoder: PretrainedEncoder) -> int:
+    """What images in 0-1 are multiplied by for an encoder."""
+    known: int | None = None if encoder.recipe is None else encoder.recipe.scale
+    return find_scale(encoder.module) if known is None else known
+
+
+def checksum_of(encoder: keras.Model) -> str:
+    """SHA-256 of an encoder's weights."""
+    checksum = hashlib.sha256()
+    for weights in encoder.get_weights():
+        checksum.update(np.ascontiguousarray(weights).tobytes())
+    return checksum.hexdigest()
 
 
 def is_name(source: str | Path | keras.Model) -> bool:

@@ -1,10 +1,9 @@
 """Predicting the classes or numbers that a model was finetuned on, for every galaxy of a catalog."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-import keras
-import numpy as np
 import pandas as pd
 
 from zoobot.config import PredictSettings
@@ -13,11 +12,10 @@ from zoobot.shared.label_runs import predict_labels_with
 from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.parts import MadeBatch
 from zoobot.shared.prediction_runs import PredictedCatalog
-from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_own_device
 from zoobot.tensorflow.estimators.label_model import LabelModel
 from zoobot.tensorflow.estimators.model_folder import load_label_model
 from zoobot.tensorflow.predictions.forward import predict_numbers
-from zoobot.tensorflow.predictions.view_batches import read_batches
+from zoobot.tensorflow.predictions.view_batches import number_batches
 
 
 def predict_labels(
@@ -43,13 +41,10 @@ def predict_labels(
     estimator = loaded or load_label_model(model, precision=settings.precision)
 
     def make(galaxies: Catalog, parts: Sequence[range]) -> Iterator[MadeBatch]:
-        device, adjustments = find_own_device(settings.device), estimator.settings.adjustments
-        estimator.encoder.jit_compile = compiles(device)
-        for rows, views, problems in read_batches(galaxies, [estimator], parts, settings):
-            numbers = np.zeros((0, estimator.task.n_outputs), np.float32)
-            if rows:
-                with keras.device(device), explain_out_of_memory(settings.batch_size):
-                    numbers = predict_numbers(estimator, views[adjustments])
-            yield MadeBatch(rows, numbers, problems)
+        seen, say = estimator.settings, partial(predict_numbers, estimator)
+        n_numbers = estimator.task.n_outputs
+        return number_batches(
+            estimator.encoder, say, n_numbers, seen.adjustments, seen.reading, galaxies, parts, settings
+        )
 
     return predict_labels_with(read_model_folder(model), make, catalog, output, settings)

@@ -15,10 +15,12 @@ import pandas as pd
 
 from zoobot.config import PredictSettings
 from zoobot.errors import ModelError, SettingError
+from zoobot.shared.adjustments import Key
 from zoobot.shared.catalogs import Catalog
 from zoobot.shared.model_folders import KERAS_WEIGHTS, ModelFolder, read_model_folder
 from zoobot.shared.parts import MadeBatch
-from zoobot.shared.prediction_runs import PredictedCatalog, predict_with, sample_keys
+from zoobot.shared.prediction_runs import PredictedCatalog, count_views, predict_with, sample_keys, shows_random_views
+from zoobot.shared.views import view_keys
 from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_own_device
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_model
@@ -71,13 +73,21 @@ def predict(
         device = find_own_device(settings.device)
         for each in models:
             each.encoder.jit_compile = compiles(device)
-        keys = sample_keys(galaxies, settings)
-        for rows, views, problems in read_batches(galaxies, models, parts, settings):
+        keys, adjustments = sample_keys(galaxies, settings), [each.settings.adjustments for each in models]
+
+        def find_keys(rows: list[int]) -> list[list[Key | None]]:
+            return view_keys(keys[rows], settings.seed, count_views(settings), shows_random_views(settings))
+
+        wanted = list(dict.fromkeys(adjustments))
+        for rows, views, problems in read_batches(
+            galaxies, models[0].settings.reading, wanted, find_keys, parts, settings
+        ):
             made = np.zeros((0, len(models[0].schema.answers), settings.samples * len(models)), np.float32)
             if rows:
                 with keras.device(device), explain_out_of_memory(settings.batch_size):
                     samples = [
-                        forecast(each, views[each.settings.adjustments], keys[rows], settings) for each in models
+                        forecast(each, views[seen], keys[rows], settings)
+                        for each, seen in zip(models, adjustments, strict=True)
                     ]
                 made = np.concatenate(samples, axis=2)
             yield MadeBatch(rows, made, problems)

@@ -1,6 +1,5 @@
 """Finetuning on a catalog: from an encoder, galaxies and their labels to a model folder. The verb `finetune`."""
 
-import hashlib
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import pandas as pd
 
 from zoobot.config import KerasFinetuneSettings, KerasSettings, KerasTrainSettings
@@ -34,7 +32,7 @@ from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines
 from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
 from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_place
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
-from zoobot.tensorflow.estimators.encoders import is_name, load_encoder
+from zoobot.tensorflow.estimators.encoders import checksum_of, is_name, load_encoder
 from zoobot.tensorflow.estimators.label_model import LabelModel
 from zoobot.tensorflow.estimators.model_folder import load_any_model, save_model
 from zoobot.tensorflow.estimators.random_views import RandomViews
@@ -102,7 +100,7 @@ def finetune(
         read_labels(galaxies.table, settings, galaxies.source)
     inputs: dict[str, Any] = {
         "encoder": pretrained.source,
-        "encoder_sha256": _find_checksum(pretrained.module),
+        "encoder_sha256": checksum_of(pretrained.module),
         "catalog": galaxies.checksum(),
         "schema": None if tree is None else tree.to_dict(),
     }
@@ -235,11 +233,3 @@ class _Finetuning:
         source = self.pretrained.source if self.settings.pretrained else "random weights"
         save_model(model, folder, metrics=metrics, galaxies=self.data.galaxies, started_from=source)
         return FinetunedModel(model, folder, metrics)
-
-
-def _find_checksum(encoder: keras.Model) -> str:
-    """SHA-256 of an encoder's weights."""
-    checksum = hashlib.sha256()
-    for weights in encoder.get_weights():
-        checksum.update(np.ascontiguousarray(weights).tobytes())
-    return checksum.hexdigest()

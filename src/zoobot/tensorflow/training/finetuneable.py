@@ -13,7 +13,7 @@ from zoobot.errors import CatalogError
 from zoobot.shared.finetuning_runs import FinetuneOptions, choose_source
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
 from zoobot.tensorflow.estimators.define_model import GalaxyModel
-from zoobot.tensorflow.estimators.encoders import load_encoder
+from zoobot.tensorflow.estimators.encoders import load_encoder, scale_of
 from zoobot.tensorflow.estimators.random_views import RandomViews
 from zoobot.tensorflow.training.blocks import find_rates, freeze_all_but
 from zoobot.tensorflow.training.optimizers import BlockwiseAdamW, WarmUpThenCosine
@@ -47,8 +47,7 @@ class Finetuneable(GalaxyModel):
         if not isinstance(source, PretrainedEncoder):
             source = load_encoder(source, image_size=options.image_size)
         size = source.expects.get("image_size", options.image_size)
-        scale = None if source.recipe is None else source.recipe.scale
-        super().__init__(source.module, build_head(options), size, source.channels or 3, scale, views)
+        super().__init__(source.module, build_head(options), size, source.channels or 3, scale_of(source), views)
         self.options, self.pretrained = options, source
         freeze_all_but(self.encoder, options.n_blocks)
 

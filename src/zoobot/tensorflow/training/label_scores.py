@@ -1,6 +1,7 @@
 """What a finetuned model, and its encoder before it, say of the galaxies of each split."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ Splits = Mapping[str, GalaxyBatches]
 
 def scores_of(model: LabelModel, splits: Splits) -> dict[str, Any]:
     """Scores of the validation and test galaxies."""
-    return score_splits(model.task, _labels(splits), _over(splits, lambda views: predict_numbers(model, views)))
+    return score_splits(model.task, _labels(splits), _over(splits, partial(predict_numbers, model)))
 
 
 def probe_of(model: LabelModel, splits: Splits) -> dict[str, Any]:
     """Scores of a linear model on the features that the encoder has before any step."""
-    return score_probe(model.task, _labels(splits), _over(splits, lambda views: find_features(model, views)))
+    encode = partial(find_features, model.encoder, model.scale)
+    return score_probe(model.task, _labels(splits), _over(splits, encode))
 
 
 def _labels(splits: Splits) -> dict[str, npt.NDArray[Any]]:
