@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -43,18 +43,25 @@ def count_gpus() -> int:
     return sum(not name.startswith("cpu") for name in keras.distribution.list_devices())
 
 
-def find_place(device: str, devices: int) -> Callable[[], AbstractContextManager[Any]]:
+def find_place(device: str, devices: int, has_own_encoder: bool) -> Callable[[], AbstractContextManager[Any]]:
     """Contexts in which a model is made and trained: on one device, or shared out among several.
 
     Raises:
-        SettingError: several devices, and Keras does not run on TensorFlow.
+        SettingError: several devices, and Keras does not run on TensorFlow, or the encoder is there already.
     """
     if devices == 1:
         return partial(keras.device, f"{device}:0")
+    if has_own_encoder:
+        raise SettingError("An encoder of your own learns on the device where it is. Leave out devices.")
     if keras.backend.backend() != "tensorflow":
         raise SettingError(f"--devices {devices} needs Keras on TensorFlow. Unset KERAS_BACKEND.")
-    strategy = tf.distribute.MirroredStrategy([f"{device}:{number}" for number in range(devices)])
-    return strategy.scope  # type: ignore[no-any-return]
+    return _find_strategy(device, devices).scope  # type: ignore[no-any-return]
+
+
+@cache
+def _find_strategy(device: str, devices: int) -> tf.distribute.Strategy:
+    """One for all trainings of a process: two would mix up what their devices say to each other."""
+    return tf.distribute.MirroredStrategy([f"{device}:{number}" for number in range(devices)])
 
 
 @contextmanager

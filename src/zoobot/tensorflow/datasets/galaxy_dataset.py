@@ -43,7 +43,7 @@ class GalaxyBatches:
     Args:
         catalog: with votes, unless there are `labels`.
         settings: adjustments, batch size, seed and workers.
-        n_devices: among which each batch of training is shared out evenly.
+        n_devices: among which batches are shared out: those of training evenly, others so that each has a galaxy.
         labels: `(galaxy, output)` to learn in the place of votes.
         balanced: show the galaxies of each class equally often in training; `labels` are then one-hot.
 
@@ -65,7 +65,7 @@ class GalaxyBatches:
         self._galaxies = np.array([galaxy_hash(galaxy, settings.seed) for galaxy in catalog.id_str], np.uint64)
         self.labels = (catalog.votes if labels is None else labels).astype(np.float32)
         self._weights = self.labels @ balance(self.labels) if balanced else None
-        self._workers = settings.workers or count_cores()
+        self._workers, self._n_devices = settings.workers or count_cores(), n_devices
         share = -(-len(catalog) // n_devices)
         self._edges = [n_devices * edge for edge in edges_of_batches(share, settings.batch_size)]
 
@@ -91,14 +91,15 @@ class GalaxyBatches:
 
     def in_order(self) -> tf.data.Dataset:
         """Every galaxy once, in batches of central views."""
-        size = self.settings.batch_size
+        n_galaxies, n_at_once = len(self.catalog), self._n_devices * self.settings.batch_size
+        # several devices get batches of once to twice the size: one without a galaxy would spoil the mean loss
+        n_batches = -(-n_galaxies // n_at_once) if self._n_devices == 1 else max(1, n_galaxies // n_at_once)
+        edges = edges_of_batches(n_galaxies, -(-n_galaxies // n_batches))
 
         def rows() -> Iterator[_Rows]:
-            for first in range(0, len(self.catalog), size):
-                rows = np.arange(first, min(first + size, len(self.catalog)))
-                yield np.full(len(rows), _NO_EPOCH), rows
+            for first, end in pairwise(edges):
+                yield np.full(end - first, _NO_EPOCH), np.arange(first, end)
 
-        n_batches = -(-len(self.catalog) // size)
         return self._finish(_generate(rows), self._read_rows).apply(tf.data.experimental.assert_cardinality(n_batches))
 
     @contextmanager

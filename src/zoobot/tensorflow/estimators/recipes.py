@@ -53,7 +53,7 @@ class Recipe:
         except Exception as error:  # the network fails in many ways
             raise ModelError(f"The weights of '{self.architecture}' cannot be downloaded or read: {error}") from error
         encoder = self.build()
-        encoder.set_weights(learned.get_weights())
+        copy_weights(learned, encoder)
         _keep_rescaling_of(learned, encoder)
         return encoder
 
@@ -110,6 +110,14 @@ def layers_of(encoder: keras.Model) -> Iterator[keras.Layer]:
             yield from layers_of(layer)
         else:
             yield layer
+
+
+def copy_weights(encoder: keras.Model, to: keras.Model) -> None:
+    """Give an encoder the weights of another of the same make."""
+    to.set_weights(encoder.get_weights())
+    for layer in layers_of(to):
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()
 
 
 def find_scale(encoder: keras.Model) -> int:

@@ -31,11 +31,12 @@ from zoobot.shared.training_runs import (
 from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines
 from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
 from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_place
-from zoobot.tensorflow.estimators.define_model import ZoobotTree
+from zoobot.tensorflow.estimators.define_model import ZoobotTree, precision_of
 from zoobot.tensorflow.estimators.encoders import checksum_of, is_name, load_encoder
 from zoobot.tensorflow.estimators.label_model import LabelModel
 from zoobot.tensorflow.estimators.model_folder import load_any_model, save_model
 from zoobot.tensorflow.estimators.random_views import RandomViews
+from zoobot.tensorflow.estimators.recipes import copy_weights
 from zoobot.tensorflow.training.blocks import find_blocks
 from zoobot.tensorflow.training.epochs import KeptEpochs
 from zoobot.tensorflow.training.finetune import (
@@ -93,9 +94,8 @@ def finetune(
     tree = find_tree(catalog, schema, settings)
     galaxies = load_catalog(catalog, tree, settings)
     keras.utils.set_random_seed(settings.seed % (2**32 - 1) + 1)  # tf.data shuffles by no epoch under a seed of 0
-    place = find_place(device, settings.devices)
-    with place():
-        pretrained, settings = _adapt(encoder, galaxies, settings)
+    pretrained, settings = _adapt(encoder, galaxies, settings)
+    place = find_place(device, settings.devices, pretrained.recipe is None)
     if tree is None:
         read_labels(galaxies.table, settings, galaxies.source)
     inputs: dict[str, Any] = {
@@ -156,7 +156,16 @@ class _Finetuning:
         announce(self.data.catalogs, settings)
         options = options_of(settings, len(self.data.labels["train"]), len(find_blocks(self.pretrained.module)))
         views = RandomViews(settings.adjustments) if settings.augment_in_model else None
-        return {"encoder": self.pretrained, "views": views, **options.model_dump()}
+        return {"encoder": self._learning_encoder(), "views": views, **options.model_dump()}
+
+    def _learning_encoder(self) -> PretrainedEncoder:
+        """The encoder itself, or where several devices learn a copy that is on all of them."""
+        if self.settings.devices == 1:
+            return self.pretrained
+        with precision_of(self.settings.precision):
+            there = self.pretrained.recipe.build()
+        copy_weights(self.pretrained.module, there)
+        return replace(self.pretrained, module=there)
 
     def learn_tree(self, tree: Schema) -> FinetunedModel:
         labels, recipe = self.data.labels, self.pretrained.recipe
@@ -167,7 +176,7 @@ class _Finetuning:
         common = {name: getattr(self.settings, name) for name in KerasSettings.model_fields}
         settings = KerasTrainSettings(**common, **({} if recipe is None else {"architecture": recipe.architecture}))
         model = ZoobotTree(
-            tree, settings, learner.encoder, self.pretrained.channels, self.data.catalogs["train"].bands, recipe
+            tree, settings, self.pretrained.module, self.pretrained.channels, self.data.catalogs["train"].bands, recipe
         )
         self._fit(learner, model)
         return self._finish(model, describe_baselines(baselines, labels["validation"], tree))
@@ -180,7 +189,7 @@ class _Finetuning:
         model = LabelModel(
             task,
             settings,
-            learner.encoder,
+            self.pretrained.module,
             self.pretrained.channels or 3,
             self.data.catalogs["train"].bands,
             self.pretrained.recipe,
@@ -208,18 +217,17 @@ class _Finetuning:
         )
 
     def _fit(self, learner: Finetuneable, model: ZoobotTree | LabelModel) -> None:
-        """Train what is left of the epochs, and give the model, whose encoder is the learner's, the best's weights."""
+        """Train what is left of the epochs, and give the model the weights of the best."""
         settings, catalogs, labels, kept = self.settings, self.data.catalogs, self.data.labels, self.kept
         training = GalaxyBatches(
             catalogs["train"], settings, settings.devices, labels["train"], settings.balanced_sampling
         )
-        validation = GalaxyBatches(catalogs["validation"], settings, labels=labels["validation"])
+        validation = GalaxyBatches(catalogs["validation"], settings, settings.devices, labels["validation"])
         with self.place(), training.explain_problems(), validation.explain_problems():
             compile_for(learner, training.steps_per_epoch, self.device, settings.gradient_clip)
             steps = training.steps_per_epoch
             fit(learner, kept, training.train(len(kept.lines)), validation.in_order(), steps)
-        learner.load_weights(kept.best_path())
-        model.head.set_weights(learner.head.get_weights())
+        model.load_weights(kept.best_path())
 
     def _finish(self, model: ZoobotTree | LabelModel, also: dict[str, Any]) -> FinetunedModel:
         kept, history, best_epoch = self.kept, self.kept.history(), self.kept.best_epoch or 0

@@ -102,7 +102,7 @@ def train(
         inputs["catalog"] = galaxies.checksum()
         channels, bands = open_images(galaxies, settings.reading).channels, galaxies.bands
     keras.utils.set_random_seed(settings.seed % (2**32 - 1) + 1)  # tf.data shuffles by no epoch under a seed of 0
-    place = find_place(device, settings.devices)
+    place = find_place(device, settings.devices, encoder is not None)
     with place():
         model = ZoobotTree(tree, settings, encoder, channels, bands)
     run = open_run(output, "train", settings, inputs, makes="checkpoints/*.h5")
@@ -110,19 +110,21 @@ def train(
     if (folder / "config.json").is_file():
         logger.warning("'%s' is already trained: its model is returned as it is.", run)
         return TrainedModel(load_model(folder, encoder), folder, read_model_folder(folder).metrics)
-    with logged_to(run / "log.txt"), explain_out_of_memory(settings.batch_size), place():
+    with logged_to(run / "log.txt"), explain_out_of_memory(settings.batch_size):
         kept = KeptEpochs(run, settings.epochs, settings.patience, settings.seed)
         if isinstance(catalog, tuple):
             training, validation, steps = count_own_steps(catalog)
-            compile_model(model, steps, device)
-            fit(model, kept, training, validation, steps)
+            with place():
+                compile_model(model, steps, device)
+                fit(model, kept, training, validation, steps)
             return _finish(model, kept)
         readable = leave_out_unreadable(galaxies, settings, run, bool(kept.lines))
         split = split_catalog(readable, settings)
         announce(split.catalogs, settings)
         baselines = fit_baselines(split.catalogs["train"].votes, tree)
         model.head.start_from(baselines[FREE_BASELINE].concentrations)
-        _fit_catalogs(model, kept, split.catalogs, device)
+        with place():
+            _fit_catalogs(model, kept, split.catalogs, device)
         return _finish(model, kept, split, baselines)
 
 
@@ -133,7 +135,7 @@ def _fit_catalogs(
     device: str,
 ) -> None:
     training = GalaxyBatches(catalogs["train"], model.settings, model.settings.devices)
-    validation = GalaxyBatches(catalogs["validation"], model.settings)
+    validation = GalaxyBatches(catalogs["validation"], model.settings, model.settings.devices)
     compile_model(model, training.steps_per_epoch, device)
     with training.explain_problems(), validation.explain_problems():
         fit(model, kept, training.train(len(kept.lines)), validation.in_order(), training.steps_per_epoch)
