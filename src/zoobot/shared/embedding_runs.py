@@ -1,6 +1,6 @@
 """Writing the features of every galaxy of a catalog, with any framework, and seeing one more image as they were."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from zoobot.shared.adjustments import Adjustments
 from zoobot.shared.catalogs import Catalog, load_catalog
 from zoobot.shared.embeddings import FEATURE, Embeddings, write_components
 from zoobot.shared.image_catalogs import find_galaxies
+from zoobot.shared.image_sources import open_images
 from zoobot.shared.model_folders import is_model_folder, read_model_folder
-from zoobot.shared.number_runs import MakeBatches, NumberRun, make_numbers
+from zoobot.shared.number_runs import NumberRun, make_numbers
 from zoobot.shared.parts import MadeBatch
 from zoobot.shared.prediction_runs import PredictedCatalog, find_split
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
@@ -46,63 +47,100 @@ class EmbeddedCatalog:
         return f"{self.embedded}\nPrincipal components, {self.share_of_variance:.1%} of the variance: {self.components}"
 
 
-def load_galaxies(catalog: str | Path | pd.DataFrame, settings: EmbedSettings) -> Catalog:
-    """The galaxies to embed: a table, a prepared folder, a folder of images, a pattern or one image."""
-    return load_catalog(find_galaxies(catalog), None, CatalogSettings(on_bad_row=settings.on_bad_row), lean=True)
-
-
-def embed_with(
-    described: Mapping[str, Any],
-    n_features: int,
-    make_batches: MakeBatches,
-    galaxies: Catalog,
-    output: str | Path,
-    settings: EmbedSettings,
-) -> EmbeddedCatalog:
-    """Write the parts that lack of the features of an encoder.
+@dataclass(frozen=True)
+class Encoders:
+    """What a framework does with encoders, and with it the verb `embed`.
 
     Args:
-        described: see `describe_encoder`.
-        make_batches: features `(galaxy, feature)` of batches of galaxies; called only where parts lack.
-        galaxies, output, settings: as of `embed` in each framework, which tells what is raised.
+        framework: `pytorch` or `tensorflow`.
+        load: an encoder, from its source, the number of channels that are wanted if any, and the settings.
+        is_name: whether an encoder is built for any number of channels.
+        count_features: of an encoder's module, image size and channels.
+        checksum: SHA-256 of the weights of a module.
+        make_batches: features `(galaxy, feature)` of batches of galaxies, from the encoder, the number of features, the
+            settings, the galaxies and the rows of the parts that lack.
     """
-    source = described["source"]
-    run = NumberRun(
-        verb="embed",
-        doing=("Embedding", "Embedded"),
-        kind="embeddings",
-        names=[f"{FEATURE}{number}" for number in range(n_features)],
-        dtype=np.float16,
-        model=described,
-        split=find_split([read_model_folder(source)]) if is_model_folder(source) else {},
-    )
 
-    def make(galaxies: Catalog, parts: Sequence[range]) -> Iterator[MadeBatch]:
-        for batch in make_batches(galaxies, parts):
-            if np.abs(batch.values).max(initial=0) > np.finfo(np.float16).max:
-                raise ModelError(f"Features of '{source}' are beyond the range of float16.")
-            yield batch
+    framework: str
+    load: Callable[[Any, int | None, EmbedSettings], PretrainedEncoder]
+    is_name: Callable[[Any], bool]
+    count_features: Callable[[Any, int, int], int]
+    checksum: Callable[[Any], str]
+    make_batches: Callable[[PretrainedEncoder, int, EmbedSettings, Catalog, Sequence[range]], Iterator[MadeBatch]]
 
-    embedded = make_numbers(run, make, galaxies, output, settings, frozenset({"pca", "pca_from"}))
-    if embedded.n_missing or (settings.pca is None and settings.pca_from is None):
-        return EmbeddedCatalog(embedded)
-    return EmbeddedCatalog(embedded, *write_components(embedded.folder, settings.pca, settings.pca_from))
+    def embed(
+        self, model: Any, catalog: str | Path | pd.DataFrame, output: str | Path, settings: EmbedSettings | None
+    ) -> EmbeddedCatalog:
+        """As `embed` of each framework, which tells what is raised."""
+        asked = settings or EmbedSettings()
+        galaxies = _load_galaxies(catalog, asked)
+        encoder, settings = self._find(model, galaxies, asked)
+        channels = open_images(galaxies, settings.reading).channels
+        n_features = self.count_features(encoder.module, settings.image_size, channels)
+        described = self._describe(encoder, settings)
+        run = NumberRun(
+            verb="embed",
+            doing=("Embedding", "Embedded"),
+            kind="embeddings",
+            names=[f"{FEATURE}{number}" for number in range(n_features)],
+            dtype=np.float16,
+            model=described,
+            split=find_split([read_model_folder(encoder.source)]) if is_model_folder(encoder.source) else {},
+        )
 
+        def make(galaxies: Catalog, parts: Sequence[range]) -> Iterator[MadeBatch]:
+            for batch in self.make_batches(encoder, n_features, settings, galaxies, parts):
+                if np.abs(batch.values).max(initial=0) > np.finfo(np.float16).max:
+                    raise ModelError(f"Features of '{encoder.source}' are beyond the range of float16.")
+                yield batch
 
-def describe_encoder(
-    encoder: PretrainedEncoder, framework: str, weights_sha256: str, settings: EmbedSettings
-) -> dict[str, Any]:
-    """What travels with every feature: which encoder, and how images were seen."""
-    return {
-        "framework": framework,
-        "weights_sha256": weights_sha256,
-        "source": str(Path(encoder.source).resolve()) if Path(encoder.source).exists() else encoder.source,
-        "seen": {
-            "image_size": settings.image_size,
-            "crop_bounds": list(settings.crop_bounds),
-            **settings.record_reading(),
-        },
-    }
+        embedded = make_numbers(run, make, galaxies, output, settings, frozenset({"pca", "pca_from"}))
+        if embedded.n_missing or (settings.pca is None and settings.pca_from is None):
+            return EmbeddedCatalog(embedded)
+        return EmbeddedCatalog(embedded, *write_components(embedded.folder, settings.pca, settings.pca_from))
+
+    def embed_image(self, image: Path, found: Embeddings) -> npt.NDArray[np.float32]:
+        """The features of an image `(1, feature)`, by the encoder of some embeddings, which sees it as it saw them.
+
+        Raises:
+            PredictionError: the encoder is not the one that made the embeddings, or the image cannot be read.
+        """
+        asked = _settings_as_seen(found)
+        galaxies = _load_galaxies(image, asked)
+        encoder, settings = self._find(found.model["source"], galaxies, asked)
+        if self.checksum(encoder.module) != found.model["weights_sha256"]:
+            raise PredictionError(
+                f"The encoder '{found.model['source']}' is not the one that made these embeddings: its weights differ. "
+                "Embed the galaxies again."
+            )
+        batch = next(self.make_batches(encoder, found.features.shape[1], settings, galaxies, [range(1)]))
+        if batch.problems:
+            raise PredictionError("\n".join(batch.problems.values()))
+        features: npt.NDArray[np.float32] = batch.values.astype(np.float16).astype(np.float32)
+        return features
+
+    def _find(self, model: Any, galaxies: Catalog, settings: EmbedSettings) -> tuple[PretrainedEncoder, EmbedSettings]:
+        """The encoder, and the settings with what it expects of these galaxies' images."""
+        channels = open_images(galaxies, settings.reading).channels if self.is_name(model) else None
+        encoder = self.load(model, channels, settings)
+        adapted = encoder.adapt(settings)
+        source = f"the catalog {galaxies.source}"
+        encoder.refuse_other_channels(open_images(galaxies, adapted.reading).channels, source)
+        encoder.refuse_other_bands(galaxies.bands, source)
+        return encoder, adapted
+
+    def _describe(self, encoder: PretrainedEncoder, settings: EmbedSettings) -> dict[str, Any]:
+        """What travels with every feature: which encoder, and how images were seen."""
+        return {
+            "framework": self.framework,
+            "weights_sha256": self.checksum(encoder.module),
+            "source": str(Path(encoder.source).resolve()) if Path(encoder.source).exists() else encoder.source,
+            "seen": {
+                "image_size": settings.image_size,
+                "crop_bounds": list(settings.crop_bounds),
+                **settings.record_reading(),
+            },
+        }
 
 
 def find_view(settings: EmbedSettings) -> Adjustments:
@@ -110,31 +148,14 @@ def find_view(settings: EmbedSettings) -> Adjustments:
     return Adjustments(settings.image_size, settings.crop_bounds)
 
 
-def settings_as_seen(found: Embeddings) -> EmbedSettings:
+def _load_galaxies(catalog: str | Path | pd.DataFrame, settings: EmbedSettings) -> Catalog:
+    return load_catalog(find_galaxies(catalog), None, CatalogSettings(on_bad_row=settings.on_bad_row), lean=True)
+
+
+def _settings_as_seen(found: Embeddings) -> EmbedSettings:
     """How the galaxies of some embeddings were seen; `PredictionError` where they do not say."""
     if not found.model:
         raise PredictionError("These embeddings do not say which encoder made them, so an image cannot be compared.")
     seen = found.model["seen"]
     reading = {name: value for name, value in seen.items() if name in ImageSettings.model_fields}
     return EmbedSettings(image_size=seen["image_size"], crop_bounds=tuple(seen["crop_bounds"]), **reading)
-
-
-def take_only_features(batches: Iterator[MadeBatch], found: Embeddings, weights_sha256: str) -> npt.NDArray[np.float32]:
-    """The features of one image, `(1, feature)`, as they would be written.
-
-    Args:
-        batches: of this image, by the encoder with these weights.
-
-    Raises:
-        PredictionError: the encoder is not the one that made the embeddings, or the image cannot be read.
-    """
-    if weights_sha256 != found.model["weights_sha256"]:
-        raise PredictionError(
-            f"The encoder '{found.model['source']}' is not the one that made these embeddings: its weights differ. "
-            "Embed the galaxies again."
-        )
-    batch = next(batches)
-    if batch.problems:
-        raise PredictionError("\n".join(batch.problems.values()))
-    features: npt.NDArray[np.float32] = batch.values.astype(np.float16).astype(np.float32)
-    return features

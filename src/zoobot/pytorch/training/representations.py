@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import lightning as L
@@ -17,17 +16,8 @@ from zoobot.pytorch.estimators.encoders import is_timm_name, load_encoder
 from zoobot.pytorch.estimators.model_folder import checksum_of
 from zoobot.pytorch.predictions.number_batches import number_batches
 from zoobot.shared.catalogs import Catalog
-from zoobot.shared.embedding_runs import (
-    EmbeddedCatalog,
-    describe_encoder,
-    embed_with,
-    find_view,
-    load_galaxies,
-    settings_as_seen,
-    take_only_features,
-)
+from zoobot.shared.embedding_runs import EmbeddedCatalog, Encoders, find_view
 from zoobot.shared.embeddings import Embeddings
-from zoobot.shared.image_sources import open_images
 from zoobot.shared.parts import MadeBatch
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
 
@@ -80,27 +70,22 @@ def embed(
         SettingError: the images are not what the encoder expects.
         CatalogError, ImageError, OutputError: as in prediction.
     """
-    asked = settings or EmbedSettings()
-    galaxies = load_galaxies(catalog, asked)
-    encoder, settings = encoder_for(model, galaxies, asked)
-    channels = open_images(galaxies, settings.reading).channels
-    n_features = count_features(encoder.module, settings.image_size, channels)
-    described = describe_encoder(encoder, "pytorch", checksum_of(encoder.module), settings)
-    make = partial(_make_batches, encoder, n_features, settings)
-    return embed_with(described, n_features, make, galaxies, output, settings)
+    return _ENCODERS.embed(model, catalog, output, settings)
 
 
 def embed_image(image: Path, found: Embeddings) -> npt.NDArray[np.float32]:
     """The features of an image `(1, feature)`, by the encoder of some embeddings, which sees it as it saw them.
 
     Raises:
-        PredictionError: the encoder is not there any more, or the image cannot be read.
+        PredictionError: the encoder is not the one that made the embeddings, or the image cannot be read.
     """
-    asked = settings_as_seen(found)
-    galaxies = load_galaxies(image, asked)
-    encoder, settings = encoder_for(found.model["source"], galaxies, asked)
-    batches = _make_batches(encoder, found.features.shape[1], settings, galaxies, [range(1)])
-    return take_only_features(batches, found, checksum_of(encoder.module))
+    return _ENCODERS.embed_image(image, found)
+
+
+def _load(model: str | Path | nn.Module, channels: int | None, settings: EmbedSettings) -> PretrainedEncoder:
+    wanted = settings.image_size if "image_size" in settings.model_fields_set else None
+    encoder = load_encoder(model, channels=channels, image_size=wanted)
+    return replace(encoder, module=encoder.module.eval())
 
 
 def _make_batches(
@@ -110,15 +95,4 @@ def _make_batches(
     return number_batches(module, n_features, find_view(settings), settings.reading, galaxies, parts, settings)
 
 
-def encoder_for(
-    model: str | Path | nn.Module, galaxies: Catalog, settings: EmbedSettings
-) -> tuple[PretrainedEncoder, EmbedSettings]:
-    """The encoder, and the settings with what it expects of these galaxies' images."""
-    channels = open_images(galaxies, settings.reading).channels if is_timm_name(model) else None
-    wanted = settings.image_size if "image_size" in settings.model_fields_set else None
-    encoder = load_encoder(model, channels=channels, image_size=wanted)
-    adapted = encoder.adapt(settings)
-    source = f"the catalog {galaxies.source}"
-    encoder.refuse_other_channels(open_images(galaxies, adapted.reading).channels, source)
-    encoder.refuse_other_bands(galaxies.bands, source)
-    return replace(encoder, module=encoder.module.eval()), adapted
+_ENCODERS = Encoders("pytorch", _load, is_timm_name, count_features, checksum_of, _make_batches)

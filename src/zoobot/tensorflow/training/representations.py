@@ -11,17 +11,8 @@ import pandas as pd
 
 from zoobot.config import EmbedSettings
 from zoobot.shared.catalogs import Catalog
-from zoobot.shared.embedding_runs import (
-    EmbeddedCatalog,
-    describe_encoder,
-    embed_with,
-    find_view,
-    load_galaxies,
-    settings_as_seen,
-    take_only_features,
-)
+from zoobot.shared.embedding_runs import EmbeddedCatalog, Encoders, find_view
 from zoobot.shared.embeddings import Embeddings
-from zoobot.shared.image_sources import open_images
 from zoobot.shared.parts import MadeBatch
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
 from zoobot.tensorflow.estimators.define_model import count_features
@@ -51,44 +42,28 @@ def embed(
         SettingError: the images are not what the encoder expects.
         CatalogError, ImageError, OutputError: as in prediction.
     """
-    asked = settings or EmbedSettings()
-    galaxies = load_galaxies(catalog, asked)
-    encoder, settings = encoder_for(model, galaxies, asked)
-    channels = open_images(galaxies, settings.reading).channels
-    n_features = count_features(encoder.module, settings.image_size, channels)
-    described = describe_encoder(encoder, "tensorflow", checksum_of(encoder.module), settings)
-    make = partial(_make_batches, encoder, n_features, settings)
-    return embed_with(described, n_features, make, galaxies, output, settings)
+    return _ENCODERS.embed(model, catalog, output, settings)
 
 
 def embed_image(image: Path, found: Embeddings) -> npt.NDArray[np.float32]:
     """The features of an image `(1, feature)`, by the encoder of some embeddings, which sees it as it saw them.
 
     Raises:
-        PredictionError: the encoder is not there any more, or the image cannot be read.
+        PredictionError: the encoder is not the one that made the embeddings, or the image cannot be read.
     """
-    asked = settings_as_seen(found)
-    galaxies = load_galaxies(image, asked)
-    encoder, settings = encoder_for(found.model["source"], galaxies, asked)
-    batches = _make_batches(encoder, found.features.shape[1], settings, galaxies, [range(1)])
-    return take_only_features(batches, found, checksum_of(encoder.module))
+    return _ENCODERS.embed_image(image, found)
 
 
-def encoder_for(
-    model: str | Path | keras.Model, galaxies: Catalog, settings: EmbedSettings
-) -> tuple[PretrainedEncoder, EmbedSettings]:
-    """The encoder, and the settings with what it expects of these galaxies' images."""
-    channels = open_images(galaxies, settings.reading).channels if is_name(model) else None
-    encoder = load_encoder(model, channels=channels, image_size=settings.image_size, precision=settings.precision)
-    adapted = encoder.adapt(settings)
-    source = f"the catalog {galaxies.source}"
-    encoder.refuse_other_channels(open_images(galaxies, adapted.reading).channels, source)
-    encoder.refuse_other_bands(galaxies.bands, source)
-    return encoder, adapted
+def _load(model: str | Path | keras.Model, channels: int | None, settings: EmbedSettings) -> PretrainedEncoder:
+    return load_encoder(model, channels=channels, image_size=settings.image_size, precision=settings.precision)
 
 
 def _make_batches(
     encoder: PretrainedEncoder, n_features: int, settings: EmbedSettings, galaxies: Catalog, parts: Sequence[range]
 ) -> Iterator[MadeBatch]:
-    module, say = encoder.module, partial(find_features, encoder.module, scale_of(encoder))
-    return number_batches(module, say, n_features, find_view(settings), settings.reading, galaxies, parts, settings)
+    say = partial(find_features, encoder.module, scale_of(encoder))
+    seen, reading = find_view(settings), settings.reading
+    return number_batches(encoder.module, say, n_features, seen, reading, galaxies, parts, settings)
+
+
+_ENCODERS = Encoders("tensorflow", _load, is_name, count_features, checksum_of, _make_batches)
