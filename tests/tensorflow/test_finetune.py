@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from zoobot.errors import CatalogError, SettingError
+from zoobot.errors import CatalogError, OutputError, SettingError
 from zoobot.shared.finetuning_runs import warm_up_then_cosine
 from zoobot.shared.schemas import get_schema
 from zoobot.tensorflow.training.blocks import find_blocks
@@ -236,6 +236,13 @@ def test_a_tree_from_a_model_folder_and_a_batch_of_one(fit, trained):
     history = fit(model, np.ones((3, 30), np.float32), images=IMAGES[:3], batch_size=1)
     assert np.isfinite(history["validation/loss"]).all()
     assert model.predict(IMAGES, verbose=0).shape == (12, 30)
+
+
+def test_a_run_of_zoobot_is_not_overwritten(trained):
+    model = small(FinetuneableZoobotClassifier, 3)
+    with pytest.raises(OutputError, match="holds a run of zoobot, whose checkpoints stay"):
+        get_trainer(trained.folder.parent, 1, device="cpu").fit(model, pairs(CLASSES))
+    assert list((trained.folder.parent / "checkpoints").iterdir())
 
 
 def test_one_encoder_is_needed():

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import keras
 import numpy.typing as npt
 
+from zoobot.errors import OutputError
 from zoobot.shared.finetuning_runs import FinetuneOptions, refuse_unknown_loss, refuse_wrong_class_weights
 from zoobot.shared.label_batches import refuse_wrong_labels, refuse_wrong_votes
 from zoobot.shared.label_columns import LabelTask
@@ -180,6 +181,7 @@ class Trainer:
 
         Raises:
             CatalogError, SettingError: labels or images are not what they must be.
+            OutputError: `save_dir` holds a run of `zoobot train` or `zoobot finetune`.
         """
         device, problems = find_device(self.device), list[Exception]()
         training, validation, steps = count_own_steps(data)
@@ -187,6 +189,10 @@ class Trainer:
             for images, labels in part.take(1):
                 model.refuse_other_images(images.numpy())
                 model.refuse_wrong_labels(labels.numpy())
+        if (self.save_dir / "run.json").exists():
+            raise OutputError(
+                f"'{self.save_dir}' holds a run of zoobot, whose checkpoints stay. Choose another save_dir."
+            )
         shutil.rmtree(self.save_dir / "checkpoints", ignore_errors=True)
         self.save_dir.mkdir(parents=True, exist_ok=True)
         kept = KeptEpochs(self.save_dir, self.max_epochs, self.patience, model.options.seed)
