@@ -1,6 +1,5 @@
 """`zoobot finetune` with Keras: from a catalog and an encoder to a model folder that predicts the same once loaded."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -136,7 +135,7 @@ def test_goes_on_after_sigkill_as_if_nothing_had_been(finetuned, labelled, train
 
 
 def test_several_numbers(labelled, trained, tmp_path):
-    wanted = settings("light", "dark", task="regression", epochs=40, learning_rate=2e-2, n_blocks=1, dropout=0)
+    wanted = settings("light", "dark", task="regression", epochs=20, learning_rate=4e-2, n_blocks=1, dropout=0)
     done = finetune(labelled, trained.folder, tmp_path / "RUN", wanted)
     of_number = done.metrics["scores"]["validation"]["of_number"]
     assert set(of_number) == {"light", "dark"}
@@ -162,7 +161,7 @@ def test_every_task_learns(labelled, trained, tmp_path, changes):
     assert ("random weights" in (done.folder / "README.md").read_text()) == (changes.get("pretrained") is False)
 
 
-def test_another_tree_predicts_and_evaluates_as_any_model(labelled, trained, tmp_path, zoobot):
+def test_another_tree_predicts_as_any_model(labelled, trained, tmp_path, zoobot):
     run = tmp_path / "RUN"
     words = ("--task", "tree", "--schema", "gz2", "--output", run, "--epochs", 1, "--device", "cpu", "--n-blocks", 1)
     done = zoobot("finetune", labelled, "--from", trained.folder, *words)  # its framework is that of the folder
@@ -171,7 +170,6 @@ def test_another_tree_predicts_and_evaluates_as_any_model(labelled, trained, tmp
     predict(run / "model", labelled, tmp_path / "P")
     assert read_predictions(tmp_path / "P").concentrations.shape == (60, 30, 1)
     assert load_model(run / "model").schema.name == "gz2"
-    assert zoobot("evaluate", tmp_path / "P", labelled, "--output", tmp_path / "R").code == 0
 
 
 def test_labels_are_predicted_by_the_command_and_go_on(finetuned, labelled, tmp_path, zoobot):
@@ -232,25 +230,6 @@ def test_what_cannot_be_finetuned(labelled, trained, tmp_path, encoder, changes,
     wanted = KerasFinetuneSettings(**{**QUICK, "label": ["bright"], "split": (0.4, 0.3, 0.3), **changes})
     with pytest.raises(error, match=message):
         finetune(table, encoder or trained.folder, tmp_path / "RUN", wanted)
-
-
-ON_JAX = """
-import sys
-import keras
-from tests.tensorflow.test_finetune_on_catalog import WANTED
-from zoobot.tensorflow.training.finetune_on_catalog import finetune
-finetune(sys.argv[1], sys.argv[2], sys.argv[3], WANTED.model_copy(update={"epochs": 1}))
-assert keras.backend.backend() == "jax"
-"""
-
-
-@pytest.mark.slow
-def test_a_model_finetuned_on_jax_predicts_on_tensorflow(labelled, trained, tmp_path):
-    pytest.importorskip("jax")
-    command = [sys.executable, "-c", ON_JAX, str(labelled), str(trained.folder), str(tmp_path / "RUN")]
-    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
-    model = load_label_model(tmp_path / "RUN" / "model")
-    np.testing.assert_allclose(np.asarray(model(IMAGES)).sum(axis=1), 1, rtol=1e-5)
 
 
 # --- weights of photographs, which Keras would download ---

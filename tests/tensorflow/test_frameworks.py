@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from tests.tensorflow.test_training import write_labelled
 from zoobot.errors import MissingExtraError, ModelError
 from zoobot.frameworks import choose_framework, find_framework, import_room
 
@@ -50,10 +49,7 @@ def find_imported(python, other, simulated, folder, options, prepare=""):
     code = RECORDED.format(
         other=other, prepare=prepare, options=f'{options}, "--image-size", "48", {few}', finetuning=few
     )
-    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
-    table["file_loc"] = [str(simulated / file) for file in table["file_loc"]]
-    table.assign(ring=np.arange(len(table)) % 2).to_csv(folder / "catalog.csv", index=False)
-    words = [python, "-c", code, str(folder / "catalog.csv"), str(folder)]
+    words = [python, "-c", code, str(write_labelled(simulated, folder)), str(folder)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -78,8 +78,6 @@ def test_the_command_finds_the_framework_by_itself(trained, predicted, simulated
     assert done.code == 0, done.err
     found = read_predictions(tmp_path / "P").concentrations
     np.testing.assert_allclose(found, predicted.concentrations, rtol=1e-4)
-    evaluated = zoobot("evaluate", tmp_path / "P", simulated / "catalog.csv", "--output", tmp_path / "R")
-    assert evaluated.code == 0, evaluated.err
 
 
 def test_what_is_of_pytorch_is_refused(trained, simulated, tmp_path):

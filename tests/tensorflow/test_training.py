@@ -18,13 +18,21 @@ from zoobot.errors import ImageError, ModelError, OutputError, SettingError
 from zoobot.shared.preparation import prepare
 from zoobot.shared.schemas import get_schema
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
-from zoobot.tensorflow.estimators.model_folder import load_model
+from zoobot.tensorflow.estimators.model_folder import load_label_model, load_model
 from zoobot.tensorflow.training import losses
 from zoobot.tensorflow.training.optimizers import OneCycle
 from zoobot.tensorflow.training.train_with_keras import compile_model, train
 
 GZ2 = get_schema("gz2")
 ROOT = Path(__file__).parents[2]
+
+
+def write_labelled(simulated, folder):
+    """The simulated galaxies with a class to learn; the path of their catalog."""
+    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
+    table["file_loc"] = [str(simulated / file) for file in table["file_loc"]]
+    table.assign(ring=np.arange(len(table)) % 2).to_csv(folder / "catalog.csv", index=False)
+    return folder / "catalog.csv"
 
 
 def own_encoder():
@@ -233,10 +241,7 @@ print(json.dumps(found))
 
 
 def test_two_devices_learn_what_one_learns_from_the_whole_batch(simulated, tmp_path):
-    table = pd.read_csv(simulated / "catalog.csv", dtype={"id_str": str})
-    table["file_loc"] = [str(simulated / file) for file in table["file_loc"]]
-    table.assign(ring=np.arange(len(table)) % 2).to_csv(tmp_path / "catalog.csv", index=False)
-    command = [sys.executable, "-c", MIRRORED, str(tmp_path / "catalog.csv"), str(tmp_path)]
+    command = [sys.executable, "-c", MIRRORED, str(write_labelled(simulated, tmp_path)), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     one, two = json.loads(done.stdout.splitlines()[-1])
@@ -252,20 +257,26 @@ ON_JAX = """
 import sys
 import keras
 from tests.tensorflow.conftest import TINY
-from zoobot.config import KerasTrainSettings
+from zoobot.config import KerasFinetuneSettings, KerasTrainSettings
+from zoobot.tensorflow.training.finetune_on_catalog import finetune
 from zoobot.tensorflow.training.train_with_keras import train
-train(sys.argv[1], "gz2", sys.argv[2], KerasTrainSettings(**TINY))
+catalog, folder = sys.argv[1:]
+trained = train(catalog, "gz2", f"{folder}/RUN", KerasTrainSettings(**TINY))
+settings = KerasFinetuneSettings(label=["ring"], epochs=1, device="cpu", n_blocks=1)
+finetune(catalog, trained.folder, f"{folder}/RINGS", settings)
 assert keras.backend.backend() == "jax"
 """
 
 
 @pytest.mark.slow
-def test_a_model_trained_on_jax_predicts_on_tensorflow(simulated, tmp_path):
+def test_models_made_on_jax_predict_on_tensorflow(simulated, tmp_path):
     pytest.importorskip("jax")
-    command = [sys.executable, "-c", ON_JAX, str(simulated / "catalog.csv"), str(tmp_path / "RUN")]
+    command = [sys.executable, "-c", ON_JAX, str(write_labelled(simulated, tmp_path)), str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
-    model = load_model(tmp_path / "RUN" / "model")
-    assert np.isfinite(np.asarray(model(np.zeros((2, 48, 48, 1), np.uint8)))).all()
+    images = np.zeros((2, 48, 48, 1), np.uint8)
+    assert np.isfinite(np.asarray(load_model(tmp_path / "RUN" / "model")(images))).all()
+    probabilities = load_label_model(tmp_path / "RINGS" / "model")(images)
+    np.testing.assert_allclose(np.asarray(probabilities).sum(axis=1), 1, rtol=1e-5)
 
 
 def test_the_documented_imports():

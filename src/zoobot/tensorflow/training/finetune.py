@@ -191,7 +191,7 @@ class Trainer:
                 model.refuse_wrong_labels(labels.numpy())
         if (self.save_dir / "run.json").exists():
             raise OutputError(
-                f"'{self.save_dir}' holds a run of zoobot, whose checkpoints stay. Choose another save_dir."
+                f"'{self.save_dir}' holds a run of zoobot, whose checkpoints stay. Choose another folder."
             )
         shutil.rmtree(self.save_dir / "checkpoints", ignore_errors=True)
         self.save_dir.mkdir(parents=True, exist_ok=True)
