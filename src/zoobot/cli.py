@@ -26,7 +26,7 @@ from zoobot.frameworks import choose_framework
 INPUT_AT_FAULT, COMMAND_AT_FAULT, INTERRUPTED = 1, 2, 130
 _FRAMEWORK = (
     Literal["pytorch", "tensorflow"] | None,
-    option("What computes: PyTorch, or Keras on TensorFlow; by default what made the model given, or PyTorch.", None),
+    option("What computes: PyTorch, or Keras on TensorFlow; by default what made the model, or what is there.", None),
 )
 
 app = typer.Typer(

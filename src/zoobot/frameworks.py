@@ -1,6 +1,7 @@
 """Which framework does a job: the one that made a model. It is imported only then, and never both in one process."""
 
 import importlib
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,8 @@ from typing import Any
 from zoobot.config import PredictSettings, SimilarSettings
 from zoobot.errors import ModelError, SettingError
 
-FRAMEWORKS = ("pytorch", "tensorflow")
+FRAMEWORKS = {"pytorch": "torch", "tensorflow": "keras"}
+"""The package that tells whether each is installed; the first is taken where nothing else decides."""
 
 
 def predict_paths(paths: Sequence[Path], output: str | Path, settings: PredictSettings | None = None) -> Any:
@@ -63,19 +65,23 @@ def similar(
     from zoobot.shared.similar_galaxies import find_similar
 
     def embed_image(image: Path, found: Any) -> Any:
-        room = import_room(found.model.get("framework", FRAMEWORKS[0]), "training.representations")
+        room = import_room(found.model.get("framework", "pytorch"), "training.representations")
         return room.embed_image(image, found)
 
     return find_similar(embed_image, embeddings, galaxy, image, output, gallery, settings or SimilarSettings())
 
 
 def choose_framework(wanted: str | None, model: object = None) -> str:
-    """The framework that is wanted; by default the one that made `model`, if that is a model folder, or PyTorch."""
-    from zoobot.shared.model_folders import is_model_folder
+    """The framework that is wanted; by default the one that made `model`, if that is a folder.
 
+    Otherwise the one that is installed, PyTorch before TensorFlow.
+    """
     if wanted is not None:
         return wanted
-    return find_framework([str(model)]) if is_model_folder(model) else FRAMEWORKS[0]
+    if isinstance(model, str | Path) and Path(model).is_dir():
+        return find_framework([model])
+    installed = [framework for framework, package in FRAMEWORKS.items() if importlib.util.find_spec(package)]
+    return next(iter([*installed, *FRAMEWORKS]))
 
 
 def find_framework(models: Sequence[str | Path]) -> str:

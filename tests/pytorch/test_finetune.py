@@ -216,7 +216,7 @@ def test_one_encoder_is_needed():
         FinetuneableZoobotClassifier(2)
     with pytest.raises(SettingError, match=r"There is no setting 'n_block'. Did you mean 'n_blocks'"):
         tiny(FinetuneableZoobotClassifier, 2, n_block=1)
-    with pytest.raises(SettingError, match=r"class_weights must be 2 numbers, one a class. Got 3"):
+    with pytest.raises(SettingError, match=r"class_weights must be 2 numbers, one of 0 .* a class. Got \[1.0, 2.0, 3"):
         tiny(FinetuneableZoobotClassifier, 2, class_weights=[1, 2, 3])
     with pytest.raises(SettingError, match=r"loss must be 'mse' or 'mae'. Got 'huber'"):
         tiny(FinetuneableZoobotRegressor, "huber")
@@ -249,6 +249,7 @@ def test_wrong_labels(model, labels, message):
     ("images", "message"),
     [
         (IMAGES * 255, r"expects uint8 images, or float ones from 0 to 1\. Got 0\S* to 25\S* instead: divide by 255"),
+        ((IMAGES * 255).int(), r"expects uint8 images, or float ones from 0 to 1\. Got 0 to 25\S* instead"),
         (IMAGES - 0.5, r"Got -0.\S* to 0.\S* instead: divide by 255, and leave out any other normalisation"),
         (IMAGES[:, :1], "takes images of 3 channels; those of this batch have 1. Give --color"),
         (IMAGES[0], r"Images must be \(galaxy, channel, height, width\)"),

@@ -55,6 +55,13 @@ def test_scores_of_several_answers():
     assert "confusion" not in scores
 
 
+def test_one_class_that_is_a_yes_or_no():
+    labels, probabilities = np.array([[1], [1], [0], [0.0]]), np.array([[0.9], [0.2], [0.8], [0.1]])
+    scores = score_classes(labels, probabilities, ["ring"], multi_label=True)
+    assert scores["of_class"] == {"ring": {"galaxies": 2, "precision": 0.5, "recall": 0.5, "f1": 0.5}}
+    assert scores["accuracy"] == 0.5
+
+
 def test_scores_where_all_are_of_one_class():
     scores = score_classes(np.eye(2)[[0, 0]], [[0.9, 0.1], [0.4, 0.6]], ["a", "b"])
     assert (scores["auc"], scores["accuracy"], scores["balanced_accuracy"]) == (None, 0.5, 0.5)

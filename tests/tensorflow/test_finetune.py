@@ -6,9 +6,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from zoobot.errors import CatalogError, OutputError, SettingError
+from zoobot.errors import CatalogError, ModelError, OutputError, SettingError
+from zoobot.shared.adjustments import Adjustments
 from zoobot.shared.finetuning_runs import warm_up_then_cosine
 from zoobot.shared.schemas import get_schema
+from zoobot.tensorflow.estimators.random_views import RandomViews
 from zoobot.tensorflow.training.blocks import find_blocks
 from zoobot.tensorflow.training.finetune import (
     FinetuneableZoobotClassifier,
@@ -33,6 +35,10 @@ def staged():
         excited = layers.Dense(width, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(size))
         size = layers.SpatialDropout2D(0.5)(layers.ReLU()(size * excited))
     return keras.Model(inputs, layers.LayerNormalization()(layers.GlobalAveragePooling2D()(size)))
+
+
+def twice(encoder):
+    return keras.Model(encoder.input, [encoder.output, encoder.output])
 
 
 def small(kind, *arguments, **named):
@@ -182,14 +188,23 @@ def test_loss_of_several_answers():
     assert float(loss(labels, p)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_hopeless_prediction_has_a_finite_loss_and_gradient():
-    loss = small(FinetuneableZoobotClassifier, 2, multi_label=True).build_loss()
-    predictions = tf.constant([[0.0, 1.0]])
-    with tf.GradientTape() as tape:
-        tape.watch(predictions)
-        value = loss(np.float32([[1.0, 0.0]]), predictions)
-    assert float(value) == pytest.approx(87.3, abs=0.1)
-    assert np.isfinite(tape.gradient(value, predictions)).all()
+@pytest.mark.parametrize("multi_label", [True, False])
+def test_a_confident_mistake_is_learned_from(multi_label):
+    """In training, where the loss finds what was before the sigmoid; a softmax keeps small probabilities."""
+    model = small(FinetuneableZoobotClassifier, 2, multi_label=multi_label)
+    loss, bias = model.build_loss(), model.head.linear.bias
+    bias.assign([50.0, 0.0])
+
+    @tf.function
+    def step(features):
+        with tf.GradientTape() as tape:
+            value = loss(np.float32([[0.0, 1.0]]), model.head(features))
+        return value, tape.gradient(value, bias.value)
+
+    value, gradient = step(np.zeros((1, 16), np.float32))
+    expected = (50 + np.log(2)) / 2 if multi_label else 50
+    assert float(value) == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_allclose(gradient, [0.5, -0.25] if multi_label else [1, -1], rtol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "power"), [("mse", 2), ("mae", 1)])
@@ -245,13 +260,94 @@ def test_a_run_of_zoobot_is_not_overwritten(trained):
     assert list((trained.folder.parent / "checkpoints").iterdir())
 
 
+def test_other_checkpoints_stay_and_a_run_that_diverges_is_told(tmp_path, fit):
+    (tmp_path / "OWN" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "OWN" / "checkpoints" / "best.ckpt").write_text("of PyTorch")
+    fit(small(FinetuneableZoobotClassifier, 3), CLASSES, max_epochs=1)
+    assert (tmp_path / "OWN" / "checkpoints" / "best.ckpt").is_file()
+    with pytest.raises(ModelError, match="diverged: the validation loss is not a number"):
+        fit(small(FinetuneableZoobotClassifier, 3, learning_rate=1e30), CLASSES)
+
+
+def test_views_that_the_model_cuts_out_of_larger_images(fit):
+    model = small(FinetuneableZoobotClassifier, 3, views=RandomViews(Adjustments(48, (0.6, 0.8))))
+    images = RNG.integers(0, 256, (12, 69, 69, 1), np.uint8)
+    assert np.isfinite(fit(model, CLASSES, images=images)["validation/loss"]).all()
+
+
+class Backwards(keras.Model):
+    """A subclass whose last layer is the first of its attributes."""
+
+    def __init__(self, **weights):
+        super().__init__()
+        self.last, self.first = layers.Dense(4), layers.Dense(8)
+        self.own = [self.add_weight(shape=(4,)) for _ in weights]
+
+    def call(self, images):
+        return self.last(self.first(keras.ops.mean(images, axis=(1, 2))))
+
+
+def test_a_subclass_learns_wholly_or_not_at_all(fit):
+    for n_blocks in (0, 2):
+        model = FinetuneableZoobotClassifier(3, encoder=Backwards(), image_size=48, n_blocks=n_blocks)
+        fit(model, CLASSES, max_epochs=1, images=IMAGES.repeat(3, axis=3))
+    with pytest.raises(SettingError, match=r"does not tell which of its layers comes last, so n_blocks must be 0 or 2"):
+        FinetuneableZoobotClassifier(3, encoder=Backwards(), image_size=48, n_blocks=1)
+    with pytest.raises(ModelError, match=r"has weights outside its layers, which cannot be frozen"):
+        FinetuneableZoobotClassifier(3, encoder=Backwards(own=True), image_size=48)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (lambda: layers.Flatten(), "An encoder must be a name, a folder or a keras.Model. Got Flatten instead"),
+        (lambda: twice(staged()), "into features .* This one returns shape"),
+    ],
+)
+def test_encoders_that_are_none(encoder, message):
+    with pytest.raises((ModelError, ValueError), match=message):
+        FinetuneableZoobotClassifier(3, encoder=encoder())
+
+
+def test_an_encoder_says_its_size_and_one_that_was_not_built_is_built(fit):
+    assert FinetuneableZoobotClassifier(3, encoder=staged()).n_features == 16
+    unbuilt = keras.Sequential([layers.Conv2D(4, 3, strides=4), layers.GlobalAveragePooling2D()])
+    model = FinetuneableZoobotClassifier(3, encoder=unbuilt, image_size=48, n_blocks=1)
+    fit(model, CLASSES, max_epochs=1, images=IMAGES.repeat(3, axis=3))
+
+
+def test_any_random_layer_follows_from_the_seed_and_the_epoch():
+    encoder = keras.Sequential([keras.Input((48, 48, 1)), layers.GaussianNoise(1.0), layers.GlobalAveragePooling2D()])
+    model = FinetuneableZoobotClassifier(3, encoder=encoder, n_blocks=1)
+    seen = []
+    for epoch in (1, 1, 2):
+        model.draw_from(0, epoch)
+        seen.append(np.asarray(encoder(np.zeros((2, 48, 48, 1)), training=True)))
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert (seen[0] != seen[2]).any()
+
+
 def test_one_encoder_is_needed():
     with pytest.raises(SettingError, match=r"Give one of name, encoder and zoobot_checkpoint_loc. Got 0 of them"):
         FinetuneableZoobotClassifier(2)
     with pytest.raises(SettingError, match=r"There is no setting 'n_block'. Did you mean 'n_blocks'"):
         small(FinetuneableZoobotClassifier, 2, n_block=1)
-    with pytest.raises(SettingError, match=r"class_weights must be 2 numbers, one a class. Got 3"):
-        small(FinetuneableZoobotClassifier, 2, class_weights=[1, 2, 3])
+    with pytest.raises(SettingError, match=r"class_weights must be 2 numbers, one of 0 .* a class. Got \[1.0, 2.0, 3"):
+        small(FinetuneableZoobotClassifier, 2, class_weights=np.array([1, 2, 3]))
+    with pytest.raises(SettingError, match=r"class_weights must be .* Got \[-1.0, nan\]"):
+        small(FinetuneableZoobotClassifier, 2, class_weights=[-1, np.nan])
+    with pytest.raises(SettingError, match=r"scales must be 1 numbers, one above 0 .* Got \[0.0\]"):
+        small(FinetuneableZoobotRegressor, scales=[0])
+    with pytest.raises(SettingError, match=r"centres must be 2 numbers, .* Got \[3.0\]"):
+        small(FinetuneableZoobotRegressor, num_targets=2, centres=[3])
+    with pytest.raises(SettingError, match=r"label_smoothing must be from 0 to below 1. Got 2"):
+        small(FinetuneableZoobotClassifier, 2, 2.0)
+    with pytest.raises(SettingError, match=r"schema must be a Schema, such as get_schema\('gz2'\). Got 'gz2'"):
+        small(FinetuneableZoobotTree, "gz2")
+    with pytest.raises(SettingError, match=r"concentration_bounds must be two numbers above 0"):
+        small(FinetuneableZoobotTree, get_schema("gz2"), (100, 1))
+    with pytest.raises(SettingError, match=r"max_epochs and patience must be 1 or more. Got 0 and 10"):
+        get_trainer("OWN", 0)
     with pytest.raises(SettingError, match=r"loss must be 'mse' or 'mae'. Got 'huber'"):
         small(FinetuneableZoobotRegressor, "huber")
 
@@ -273,7 +369,7 @@ def test_wrong_labels(model, labels, message, fit):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (IMAGES.astype(float), r"expects uint8 images, or float ones from 0 to 1\. Got 0\S* to 25\S* instead"),
+        (IMAGES.astype(int), r"expects uint8 images, or float ones from 0 to 1\. Got 0\S* to 25\S* instead"),
         (np.repeat(IMAGES, 3, axis=3), "takes greyscale images of 1 channel; those of this batch have 3"),
         (IMAGES[:, 0], r"Images must be \(galaxy, height, width, channel\). Got \(4, 48, 1\)"),
     ],

@@ -80,7 +80,9 @@ def test_models_of_two_frameworks_are_told_apart(trained, tmp_path):
 def test_the_framework_is_that_of_the_model_unless_one_is_wanted(trained):
     assert choose_framework(None, trained.folder) == "tensorflow"
     assert choose_framework("pytorch", trained.folder) == "pytorch"
-    assert choose_framework(None, "hf_hub:a/b") == choose_framework(None) == "pytorch"
+    assert choose_framework(None, "hf_hub:a/b") == choose_framework(None) == "tensorflow"  # which is installed here
+    with pytest.raises(ModelError, match=r"it has no config\.json\. Did you mean"):
+        choose_framework(None, trained.folder.parent)
 
 
 def test_a_missing_framework_is_one_sentence():

@@ -187,8 +187,10 @@ def test_own_data_and_own_encoder(tiny, tmp_path):
             lambda data: (data.repeat(), data),
             "The training dataset does not know how many batches it has, or has no end",
         ),
-        (lambda data: (data, data.repeat()), "The validation dataset does not know .* Give it a finite one"),
+        (lambda data: (data, data.repeat()), "The validation dataset does not know .* Give a finite one"),
         (lambda data: (data, np.zeros(3)), r"must be two tf.data.Dataset, .* Got \(_\w+Dataset, ndarray\) instead"),
+        (lambda data: (data, data.take(0)), "The validation dataset is empty"),
+        (lambda data: (data.map(lambda images, votes: images), data), r"must be \(images, labels\). Got TensorSpec"),
         (lambda data: (data,), r"for training and for validation. Got \(_\w+Dataset\) instead"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
@@ -54,7 +55,9 @@ def options_of(settings: AnyFinetuneSettings, n_galaxies: int, blocks_there: int
     n_blocks = settings.n_blocks
     if n_blocks is None:
         n_blocks = choose_n_blocks(n_galaxies, blocks_there, settings.pretrained)
-    logger.info("%d galaxies to learn from: %d blocks of the encoder learn.", n_galaxies, n_blocks)
+    logger.info(
+        "%d galaxies to learn from; blocks of the encoder that learn: %d of %d.", n_galaxies, n_blocks, blocks_there
+    )
     return FinetuneOptions(
         n_blocks=n_blocks,
         lr_decay=settings.lr_decay,
@@ -82,10 +85,39 @@ def refuse_too_many_blocks(n_blocks: int, blocks_there: int) -> None:
         raise SettingError(f"n_blocks must be at most {blocks_there}: the encoder has no more. Got {n_blocks} instead.")
 
 
-def refuse_wrong_class_weights(n_weights: int, n_classes: int) -> None:
-    """Raise `SettingError` unless each class has a weight."""
-    if n_weights != n_classes:
-        raise SettingError(f"class_weights must be {n_classes} numbers, one a class. Got {n_weights}.")
+def check_class_weights(weights: npt.ArrayLike | None, n_classes: int) -> list[float]:
+    """The weight of each class, by default 1; `SettingError` unless each has one of 0 or more."""
+    if n_classes < 1:
+        raise SettingError(f"num_classes must be 1 or more. Got {n_classes} instead.")
+    return _check_numbers("class_weights", weights, n_classes, 1.0, 0.0, "one of 0 or more a class")
+
+
+def check_centres(centres: npt.ArrayLike | None, n_numbers: int) -> list[float]:
+    """A typical value of each number, by default 0; `SettingError` unless each has one."""
+    return _check_numbers("centres", centres, n_numbers, 0.0, -math.inf, "one a number to learn")
+
+
+def check_scales(scales: npt.ArrayLike | None, n_numbers: int) -> list[float]:
+    """The spread of each number, by default 1; `SettingError` unless each has one above 0."""
+    least = math.ulp(0.0)
+    return _check_numbers("scales", scales, n_numbers, 1.0, least, "one above 0 a number to learn")
+
+
+def refuse_wrong_smoothing(label_smoothing: float) -> None:
+    """Raise `SettingError` unless some share of a label is left."""
+    if not 0 <= label_smoothing < 1:
+        raise SettingError(f"label_smoothing must be from 0 to below 1. Got {label_smoothing:g} instead.")
+
+
+def refuse_wrong_tree(schema: object, concentration_bounds: tuple[float, float]) -> None:
+    """Raise `SettingError` unless these are a tree, and bounds of concentrations."""
+    if not isinstance(schema, Schema):
+        raise SettingError(f"schema must be a Schema, such as get_schema('gz2'). Got {schema!r} instead.")
+    if not 0 < concentration_bounds[0] < concentration_bounds[1] < math.inf:
+        raise SettingError(
+            "concentration_bounds must be two numbers above 0, the smaller one first. "
+            f"Got {concentration_bounds} instead."
+        )
 
 
 def refuse_unknown_loss(loss: str) -> None:
@@ -108,6 +140,15 @@ def warm_up_then_cosine(epoch: float, warmup_epochs: int, last_epoch: int, lowes
         return max(epoch / warmup_epochs, 0.01)
     fall = min(1.0, (epoch - warmup_epochs) / max(1e-9, last_epoch - warmup_epochs))
     return lowest + (1 - lowest) * (1 + math.cos(math.pi * fall)) / 2
+
+
+def _check_numbers(
+    name: str, given: npt.ArrayLike | None, n_numbers: int, default: float, least: float, wanted: str
+) -> list[float]:
+    numbers = [default] * n_numbers if given is None or not np.size(given) else np.asarray(given, float).tolist()
+    if np.shape(numbers) != (n_numbers,) or not all(least <= number < math.inf for number in numbers):
+        raise SettingError(f"{name} must be {n_numbers} numbers, {wanted}. Got {numbers} instead.")
+    return numbers
 
 
 def find_tree(catalog: Any, schema: Any, settings: AnyFinetuneSettings) -> Schema | None:

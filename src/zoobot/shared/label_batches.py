@@ -34,8 +34,8 @@ def _refuse_wrong_classes(labels: npt.NDArray[Any], task: LabelTask) -> None:
         return
     if labels.ndim != 2 or labels.shape[1] != n_classes or is_whole:
         raise CatalogError(
-            f"Labels must be whole numbers (galaxy,) or shares of {n_classes} classes (galaxy, class). Got the "
-            f"shape {labels.shape} of {labels.dtype} instead."
+            f"Labels must be whole numbers (galaxy,) or shares of {n_classes} classes (galaxy, class), as "
+            f"floats. Got the shape {labels.shape} of {labels.dtype} instead."
         )
     if not ((labels >= 0) & (labels <= 1)).all():
         raise CatalogError("Shares of classes must be from 0 to 1. Some labels are not, or are NaN.")

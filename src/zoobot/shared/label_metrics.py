@@ -34,7 +34,12 @@ def score_classes(
         true, said = (np.eye(len(classes), dtype=bool)[values.argmax(axis=1)] for values in (labels, probabilities))
         entropy = -(labels * _log(probabilities)).sum(axis=1).mean()
         right, commonest = (true & said).sum() / len(true), true.mean(axis=0).max()
-    precision, recall, f1, count = metrics.precision_recall_fscore_support(true, said, average=None, zero_division=0)
+    # a row for each class, so that one class alone is not taken for two
+    of_each = [
+        metrics.precision_recall_fscore_support(true[:, place], said[:, place], labels=[True], zero_division=0)
+        for place in range(len(classes))
+    ]
+    precision, recall, f1, count = (np.concatenate(each) for each in zip(*of_each, strict=True))
     both = true.any(axis=0) & ~true.all(axis=0)
     areas = [metrics.roc_auc_score(true[:, place], probabilities[:, place]) for place in np.flatnonzero(both)]
     there = count > 0

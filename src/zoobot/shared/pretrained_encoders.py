@@ -64,19 +64,22 @@ class PretrainedEncoder:
                 f"{source} has {', '.join(bands) or 'one file'}. Order its columns file_loc_... so."
             )
 
-    def refuse_other_images(self, shape: Sequence[int], axes: Sequence[str], bounds: tuple[float, float]) -> None:
+    def refuse_other_images(
+        self, shape: Sequence[int], axes: Sequence[str], bounds: tuple[float, float], any_size: bool = False
+    ) -> None:
         """Raise `SettingError` unless a batch has this encoder's channels and size, and lies from 0 to 1.
 
         Args:
             shape: of the batch.
             axes: what its axes are: `galaxy`, `channel`, `height` and `width`, in the order of the framework.
-            bounds: smallest and largest value of float images; 0 and 1 for uint8.
+            bounds: smallest and largest value; 0 and 1 for uint8.
+            any_size: views are yet to be cut out of the images.
         """
         if len(shape) != 4:
             raise SettingError(f"Images must be ({', '.join(axes)}). Got {tuple(shape)} instead.")
         sizes = dict(zip(axes, shape, strict=True))
         self.refuse_other_channels(sizes["channel"], "this batch")
-        size = self.expects.get("image_size")
+        size = None if any_size else self.expects.get("image_size")
         if size is not None and (sizes["height"], sizes["width"]) != (size, size):
             raise SettingError(
                 f"The encoder '{self.source}' expects images of {size} x {size} pixels. Got {sizes['height']} x "

@@ -115,7 +115,7 @@ def leave_out_unreadable(catalog: Catalog, settings: LearnSettings, run: Path, i
     images = catalog.table.loc[rows, ["id_str", catalog.file_columns[0]]].assign(reason=list(unreadable.values()))
     record = run / "rejected.csv"
     listed = catalog.list_rejected(images.itertuples(index=False)).to_csv(index=False)
-    if is_begun and record.read_text() != listed:
+    if is_begun and (not record.is_file() or record.read_text() != listed):
         raise OutputError(
             f"Other images can be read now than when the run in '{run}' was begun ('{record}' lists those that could "
             "not). Restore them to go on with it, or start again in another folder."

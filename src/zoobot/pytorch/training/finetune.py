@@ -27,7 +27,14 @@ from zoobot.pytorch.estimators.label_model import LabelHead, to_predictions
 from zoobot.pytorch.training import losses
 from zoobot.pytorch.training.finetuneable import Finetuneable
 from zoobot.pytorch.training.fitting import VALIDATION_LOSS
-from zoobot.shared.finetuning_runs import refuse_unknown_loss, refuse_wrong_class_weights
+from zoobot.shared.finetuning_runs import (
+    check_centres,
+    check_class_weights,
+    check_scales,
+    refuse_unknown_loss,
+    refuse_wrong_smoothing,
+    refuse_wrong_tree,
+)
 from zoobot.shared.label_batches import refuse_wrong_labels, refuse_wrong_votes
 from zoobot.shared.label_columns import LabelTask
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
@@ -59,14 +66,13 @@ class FinetuneableZoobotClassifier(Finetuneable):
     ) -> None:
         super().__init__(name, encoder, zoobot_checkpoint_loc, arguments)
         self.save_hyperparameters(ignore=["encoder"])
-        if class_weights is not None:
-            refuse_wrong_class_weights(len(class_weights), num_classes)
+        checked = check_class_weights(class_weights, num_classes)
+        refuse_wrong_smoothing(label_smoothing)
         self.task = LabelTask(
             "classification", ["label"], [str(number) for number in range(num_classes)], multi_label=multi_label
         )
         self.label_smoothing = label_smoothing
-        weights = torch.ones(num_classes) if class_weights is None else torch.tensor(list(class_weights)).float()
-        self.register_buffer("class_weights", weights, persistent=False)
+        self.register_buffer("class_weights", torch.tensor(checked), persistent=False)
         self.head = LabelHead(self.n_features, num_classes, self.options.dropout_prob)
 
     def loss(self, labels: Tensor, outputs: Tensor) -> Tensor:
@@ -119,8 +125,8 @@ class FinetuneableZoobotRegressor(Finetuneable):
             "regression",
             columns,
             unit_interval=unit_interval,
-            centres=list(centres or [0.0] * num_targets),
-            scales=list(scales or [1.0] * num_targets),
+            centres=check_centres(centres, num_targets),
+            scales=check_scales(scales, num_targets),
         )
         self.head = LabelHead(self.n_features, num_targets, self.options.dropout_prob)
 
@@ -161,6 +167,7 @@ class FinetuneableZoobotTree(Finetuneable):
     ) -> None:
         super().__init__(name, encoder, zoobot_checkpoint_loc, arguments)
         self.save_hyperparameters(ignore=["encoder", "schema"])
+        refuse_wrong_tree(schema, concentration_bounds)
         self.schema = schema
         self.head = DirichletHead(self.n_features, len(schema.answers), self.options.dropout_prob, concentration_bounds)
 

@@ -26,7 +26,7 @@ from zoobot.pytorch.training.finetuneable import Finetuneable
 from zoobot.pytorch.training.fitting import fit, is_begun, settings_for
 from zoobot.pytorch.training.label_scores import probe_of, scores_of
 from zoobot.shared.catalogs import Catalog, load_catalog
-from zoobot.shared.finetuning_runs import find_tree, options_of, say_finetuned, split_for
+from zoobot.shared.finetuning_runs import find_tree, options_of, refuse_too_many_blocks, say_finetuned, split_for
 from zoobot.shared.image_sources import open_images
 from zoobot.shared.label_columns import LabelTask, balance, read_labels
 from zoobot.shared.model_folders import read_model_folder
@@ -118,6 +118,7 @@ def _adapt(
     channels = open_images(galaxies, adapted.reading).channels
     pretrained.refuse_other_channels(channels, f"the catalog {galaxies.source}")
     pretrained.refuse_other_bands(galaxies.bands, f"the catalog {galaxies.source}")
+    refuse_too_many_blocks(adapted.n_blocks or 0, len(find_blocks(pretrained.module)))
     return replace(pretrained, channels=channels), adapted
 
 

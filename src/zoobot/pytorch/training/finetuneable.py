@@ -110,7 +110,7 @@ class Finetuneable(L.LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _refuse_other_images(self, images: Tensor) -> None:
-        bounds = (images.min().item(), images.max().item()) if images.is_floating_point() else (0, 1)
+        bounds = (0, 1) if images.dtype == torch.uint8 else (images.min().item(), images.max().item())
         self.pretrained.refuse_other_images(images.shape, ("galaxy", "channel", "height", "width"), bounds)
 
     def _step(self, stage: str, batch: Batch, batch_idx: int) -> Tensor:

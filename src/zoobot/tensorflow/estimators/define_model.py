@@ -13,7 +13,7 @@ from zoobot.config import KerasTrainSettings
 from zoobot.errors import ModelError
 from zoobot.shared.schemas import Schema
 from zoobot.tensorflow.estimators.random_views import RandomViews
-from zoobot.tensorflow.estimators.recipes import Recipe, find_scale, layers_of
+from zoobot.tensorflow.estimators.recipes import Recipe, find_scale
 from zoobot.tensorflow.training.losses import calculate_multiquestion_loss
 
 Tensor = Any
@@ -97,10 +97,11 @@ class GalaxyModel(keras.Model):  # type: ignore[misc]
 
     def draw_from(self, seed: int, epoch: int) -> None:
         """Let dropout, and views in the model, follow from the seed and the epoch: a run can go on after any."""
-        everything = [*layers_of(self.encoder), self.head.dropout]
-        dropouts = [layer for layer in everything if isinstance(layer, layers.Dropout) and layer.rate > 0]
-        generators = [layer.seed_generator for layer in dropouts] + ([self.views.generator] if self.views else [])
-        for number, generator in enumerate(generators):
+        # Keras has no public name for all layers in a model; of these, the random ones have a generator
+        everything = [*self.encoder._flatten_layers(), self.head.dropout]
+        generators = [vars(layer).get("seed_generator") for layer in everything]
+        generators += [self.views.generator] if self.views else []
+        for number, generator in enumerate(generator for generator in generators if generator is not None):
             generator.state.assign(np.random.default_rng((seed, epoch, number)).integers(2**31, size=2))
 
 
@@ -174,17 +175,26 @@ def normalise(images: Tensor) -> Tensor:
 def count_features(encoder: keras.Model, size: int, channels: int) -> int:
     """Length of the encoder's feature vector."""
     try:
-        shape = encoder.compute_output_shape((1, size, size, channels))
+        if not encoder.built:
+            encoder(np.zeros((1, size, size, channels), np.float32))
+        shape = _find_output_shape(encoder, (1, size, size, channels))
     except (ValueError, TypeError) as error:
         raise ModelError(
             f"The encoder cannot take images of {size} x {size} x {channels} (height, width, channel): {error}"
         ) from error
-    if len(shape) != 2:
+    if not isinstance(shape, tuple) or len(shape) != 2:
         raise ModelError(
             "An encoder must turn images (galaxy, height, width, channel) into features (galaxy, feature). This one "
-            f"returns shape {tuple(shape)}: pool over the remaining dimensions."
+            f"returns shape {shape}: pool over the remaining dimensions."
         )
     return int(shape[1])
+
+
+def _find_output_shape(encoder: keras.Model, shape: tuple[int, ...]) -> Any:
+    try:
+        return encoder.compute_output_shape(shape)
+    except NotImplementedError:  # a subclass of keras.Model need not say it
+        return tuple(encoder(np.zeros(shape, np.float32)).shape)
 
 
 @contextmanager

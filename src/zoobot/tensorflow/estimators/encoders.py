@@ -43,7 +43,9 @@ def load_encoder(
             raise SettingError(
                 "An encoder of your own comes as it is. Give it the weights that you want to start from."
             )
-        return PretrainedEncoder(source, type(source).__name__, _channels_of(source))
+        return PretrainedEncoder(source, type(source).__name__, _channels_of(source), expects=_size_of(source))
+    if not isinstance(source, str | Path):
+        raise ModelError(f"An encoder must be a name, a folder or a keras.Model. Got {type(source).__name__} instead.")
     if is_name(source):
         recipe = Recipe(str(source), channels or 3, image_size, of_photographs=pretrained)
         with precision_of(precision):
@@ -89,6 +91,17 @@ def _from_model_folder(folder: Path, pretrained: bool, precision: str) -> Pretra
 
 
 def _channels_of(encoder: keras.Model) -> int | None:
-    """What a model's input says; None for one that has not been built."""
-    shape = getattr(encoder, "input_shape", None)
+    """Channels that a model's input says; None where it does not."""
+    shape = _input_shape_of(encoder)
     return None if shape is None else shape[-1]
+
+
+def _size_of(encoder: keras.Model) -> dict[str, int]:
+    """The image size that a model's input says, if it does."""
+    shape = _input_shape_of(encoder)
+    return {} if shape is None or shape[1] is None or shape[1] != shape[2] else {"image_size": shape[1]}
+
+
+def _input_shape_of(encoder: keras.Model) -> tuple[int | None, ...] | None:
+    shape = getattr(encoder, "input_shape", None)
+    return shape if isinstance(shape, tuple) and len(shape) == 4 else None

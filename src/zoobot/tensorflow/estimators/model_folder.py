@@ -129,4 +129,5 @@ def _faults_named(folder: str | Path) -> Iterator[None]:
     except (OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"The weights in '{folder}' are missing or do not fit the model: {error}") from error
+        first_line = str(error).partition("\n")[0]
+        raise ModelError(f"The weights in '{folder}' are missing or do not fit the model: {first_line}") from error

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from zoobot.errors import ModelError, SettingError
 from zoobot.shared.finetuning_runs import refuse_too_many_blocks
 from zoobot.tensorflow.estimators.recipes import layers_of
 
@@ -38,11 +39,20 @@ def freeze_all_but(encoder: keras.Model, n_blocks: int) -> None:
     """Let the last `n_blocks` blocks learn. Nothing of the others changes in training, and they work as in prediction.
 
     Raises:
-        SettingError: the encoder has fewer blocks.
+        SettingError: the encoder has fewer blocks, or does not tell which is the last.
+        ModelError: it has weights outside its layers.
     """
     blocks = find_blocks(encoder)
     refuse_too_many_blocks(n_blocks, len(blocks))
+    if 0 < n_blocks < len(blocks) and None in map(_find_resolution, layers_of(encoder)):
+        raise SettingError(
+            "An encoder that is a subclass of keras.Model does not tell which of its layers comes last, so n_blocks "
+            f"must be 0 or {len(blocks)}: all of it. Got {n_blocks} instead."
+        )
     encoder.trainable = True
+    in_blocks = {id(weights) for block in blocks for layer in block for weights in layer.weights}
+    if any(id(weights) not in in_blocks for weights in encoder.weights):
+        raise ModelError("The encoder has weights outside its layers, which cannot be frozen. Put them into a layer.")
     for place, block in enumerate(blocks):
         for layer in block:
             _let_learn(layer, learns=place >= len(blocks) - n_blocks)

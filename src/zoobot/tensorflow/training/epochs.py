@@ -42,7 +42,11 @@ class KeptEpochs(keras.callbacks.Callback):  # type: ignore[misc]
         """Give a compiled model the state of the last epoch, if there was one."""
         if self.lines:
             model.optimizer.build(model.trainable_variables)
-            model.load_weights(self._path("last", len(self.lines)))
+            path = self._path("last", len(self.lines))
+            try:
+                model.load_weights(path)
+            except (OSError, ValueError) as error:
+                raise OutputError(f"'{path}' is damaged or missing. Start again in another folder.") from error
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.model.draw_from(self.seed, epoch)

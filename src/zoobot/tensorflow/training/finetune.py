@@ -12,7 +12,6 @@ Only the head and the last `n_blocks` blocks of the encoder learn. The others ar
 statistic and no stochastic depth changes what they do.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,12 +21,21 @@ from typing import Any, Literal
 import keras
 import numpy.typing as npt
 
-from zoobot.errors import OutputError
-from zoobot.shared.finetuning_runs import FinetuneOptions, refuse_unknown_loss, refuse_wrong_class_weights
+from zoobot.errors import OutputError, SettingError
+from zoobot.shared.finetuning_runs import (
+    FinetuneOptions,
+    check_centres,
+    check_class_weights,
+    check_scales,
+    refuse_unknown_loss,
+    refuse_wrong_smoothing,
+    refuse_wrong_tree,
+)
 from zoobot.shared.label_batches import refuse_wrong_labels, refuse_wrong_votes
 from zoobot.shared.label_columns import LabelTask
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_runs import loss_of_epoch
 from zoobot.tensorflow.devices import compiles, find_device
 from zoobot.tensorflow.estimators.define_model import DirichletHead
 from zoobot.tensorflow.estimators.label_model import LabelHead
@@ -63,13 +71,13 @@ class FinetuneableZoobotClassifier(Finetuneable):
         views: RandomViews | None = None,
         **arguments: Any,
     ) -> None:
-        if class_weights is not None:
-            refuse_wrong_class_weights(len(class_weights), num_classes)
+        weights = check_class_weights(class_weights, num_classes)
+        refuse_wrong_smoothing(label_smoothing)
         classes = [str(number) for number in range(num_classes)]
         task = LabelTask("classification", ["label"], classes, multi_label=multi_label)
         super().__init__(partial(_label_head, task), name, encoder, zoobot_checkpoint_loc, views, arguments)
         self.task, self.label_smoothing = task, label_smoothing
-        self.class_weights = list(class_weights or [1.0] * num_classes)
+        self.class_weights = weights
 
     def build_loss(self) -> keras.losses.Loss:
         return ClassLoss(self.task, self.class_weights, self.label_smoothing)
@@ -108,8 +116,8 @@ class FinetuneableZoobotRegressor(Finetuneable):
             "regression",
             [f"label_{number}" for number in range(num_targets)],
             unit_interval=unit_interval,
-            centres=list(centres or [0.0] * num_targets),
-            scales=list(scales or [1.0] * num_targets),
+            centres=check_centres(centres, num_targets),
+            scales=check_scales(scales, num_targets),
         )
         super().__init__(partial(_label_head, task), name, encoder, zoobot_checkpoint_loc, views, arguments)
         self.task, self.loss_name = task, loss
@@ -144,6 +152,7 @@ class FinetuneableZoobotTree(Finetuneable):
         def build_head(options: FinetuneOptions) -> DirichletHead:
             return DirichletHead(len(schema.answers), options.dropout_prob, concentration_bounds, options.seed)
 
+        refuse_wrong_tree(schema, concentration_bounds)
         super().__init__(build_head, name, encoder, zoobot_checkpoint_loc, views, arguments)
         self.schema = schema
 
@@ -182,6 +191,7 @@ class Trainer:
         Raises:
             CatalogError, SettingError: labels or images are not what they must be.
             OutputError: `save_dir` holds a run of `zoobot train` or `zoobot finetune`.
+            ModelError: training diverged.
         """
         device, problems = find_device(self.device), list[Exception]()
         training, validation, steps = count_own_steps(data)
@@ -193,20 +203,25 @@ class Trainer:
             raise OutputError(
                 f"'{self.save_dir}' holds a run of zoobot, whose checkpoints stay. Choose another folder."
             )
-        shutil.rmtree(self.save_dir / "checkpoints", ignore_errors=True)
         self.save_dir.mkdir(parents=True, exist_ok=True)
+        for earlier in (*self.save_dir.glob("checkpoints/*.weights.h5"), self.save_dir / "checkpoints" / "state.json"):
+            earlier.unlink(missing_ok=True)
         kept = KeptEpochs(self.save_dir, self.max_epochs, self.patience, model.options.seed)
         with keras.device(f"{device}:0"), explain_problems(problems):
             compile_for(model, steps, device)
             fit(model, kept, model.checked(training, problems), model.checked(validation, problems), steps)
+        history = kept.history()
+        loss_of_epoch(self.save_dir, history, kept.best_epoch or 0)
         model.load_weights(kept.best_path())
-        return kept.history()
+        return history
 
 
 def get_trainer(
     save_dir: str | Path, max_epochs: int = 100, patience: int = 10, device: Literal["auto", "cpu", "gpu"] = "auto"
 ) -> Trainer:
     """What fits the classes of this file to your own data; see `Trainer`."""
+    if min(max_epochs, patience) < 1:
+        raise SettingError(f"max_epochs and patience must be 1 or more. Got {max_epochs} and {patience} instead.")
     return Trainer(Path(save_dir), max_epochs, patience, device)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from zoobot.config import KerasFinetuneSettings, KerasSettings, KerasTrainSettings
 from zoobot.shared.catalogs import Catalog, load_catalog
-from zoobot.shared.finetuning_runs import find_tree, options_of, say_finetuned, split_for
+from zoobot.shared.finetuning_runs import find_tree, options_of, refuse_too_many_blocks, say_finetuned, split_for
 from zoobot.shared.image_sources import open_images
 from zoobot.shared.label_columns import LabelTask, balance, read_labels
 from zoobot.shared.model_folders import read_model_folder
@@ -31,7 +31,7 @@ from zoobot.shared.training_runs import (
 from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines
 from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
 from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_place
-from zoobot.tensorflow.estimators.define_model import ZoobotTree, precision_of
+from zoobot.tensorflow.estimators.define_model import ZoobotTree, count_features, precision_of
 from zoobot.tensorflow.estimators.encoders import checksum_of, is_name, load_encoder
 from zoobot.tensorflow.estimators.label_model import LabelModel
 from zoobot.tensorflow.estimators.model_folder import load_any_model, save_model
@@ -136,6 +136,9 @@ def _adapt(
     channels = open_images(galaxies, adapted.reading).channels
     pretrained.refuse_other_channels(channels, f"the catalog {galaxies.source}")
     pretrained.refuse_other_bands(galaxies.bands, f"the catalog {galaxies.source}")
+    if adapted.n_blocks is not None:
+        count_features(pretrained.module, adapted.image_size, channels)  # which builds it
+        refuse_too_many_blocks(adapted.n_blocks, len(find_blocks(pretrained.module)))
     return replace(pretrained, channels=channels), adapted
 
 

@@ -2,10 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
@@ -47,8 +49,9 @@ class Finetuneable(GalaxyModel):
         if not isinstance(source, PretrainedEncoder):
             source = load_encoder(source, image_size=options.image_size)
         size = source.expects.get("image_size", options.image_size)
-        super().__init__(source.module, build_head(options), size, source.channels or 3, scale_of(source), views)
-        self.options, self.pretrained = options, source
+        channels = source.channels or 3
+        super().__init__(source.module, build_head(options), size, channels, scale_of(source), views)
+        self.options, self.pretrained = options, replace(source, channels=channels)
         freeze_all_but(self.encoder, options.n_blocks)
 
     @abstractmethod
@@ -81,9 +84,9 @@ class Finetuneable(GalaxyModel):
 
     def refuse_other_images(self, images: npt.NDArray[Any]) -> None:
         """Raise `SettingError` unless a batch is such as the encoder expects."""
-        is_float = images.dtype.kind == "f"
-        bounds = (float(images.min()), float(images.max())) if is_float else (0, 1)
-        self.pretrained.refuse_other_images(images.shape, ("galaxy", "height", "width", "channel"), bounds)
+        bounds = (0, 1) if images.dtype == np.uint8 else (float(images.min()), float(images.max()))
+        axes, is_cut = ("galaxy", "height", "width", "channel"), self.views is not None
+        self.pretrained.refuse_other_images(images.shape, axes, bounds, any_size=is_cut)
 
     def checked(self, data: tf.data.Dataset, problems: list[Exception]) -> tf.data.Dataset:
         """Batches `(images, labels)` as they are; wrong labels stop them, and are noted in `problems`."""

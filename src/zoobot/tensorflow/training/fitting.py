@@ -58,9 +58,15 @@ def count_own_steps(data: OwnData) -> tuple[tf.data.Dataset, tf.data.Dataset, in
             f"Your own data must be two tf.data.Dataset, for training and for validation. Got ({given}) instead."
         )
     for name, part in zip(("training", "validation"), data, strict=True):
+        if not isinstance(part.element_spec, tuple) or len(part.element_spec) != 2:
+            raise SettingError(
+                f"Batches of the {name} dataset must be (images, labels). Got {part.element_spec} instead."
+            )
+        if next(iter(part.take(1)), None) is None:
+            raise SettingError(f"The {name} dataset is empty. Give it at least one batch.")
         if int(part.cardinality()) == tf.data.INFINITE_CARDINALITY or (name == "training" and part.cardinality() < 1):
             raise SettingError(
-                f"The {name} dataset does not know how many batches it has, or has no end. Give it a finite one, with "
+                f"The {name} dataset does not know how many batches it has, or has no end. Give a finite one, with "
                 "dataset.apply(tf.data.experimental.assert_cardinality(N)) where needed."
             )
     training, validation = data

@@ -83,10 +83,9 @@ class ClassLoss(keras.losses.Loss):  # type: ignore[misc]
             labels = ops.one_hot(ops.cast(labels, "int32"), n_classes)
         spread_over = 2 if self.task.multi_label else n_classes
         labels = labels * (1 - self.label_smoothing) + self.label_smoothing / spread_over
-        entropies = -labels * _log(predictions)
-        if not self.task.multi_label:
-            return ops.sum(weights * entropies, axis=1)
-        return ops.mean(weights * (entropies - (1 - labels) * _log(1 - predictions)), axis=1)
+        if self.task.multi_label:  # TensorFlow's graphs find the outputs before the sigmoid, and compute with these
+            return ops.mean(weights * ops.binary_crossentropy(labels, predictions), axis=1)
+        return ops.sum(-weights * labels * _log(predictions), axis=1)
 
 
 class NumberLoss(keras.losses.Loss):  # type: ignore[misc]
