@@ -1,5 +1,7 @@
 """`zoobot finetune`: from a catalog and an encoder to a model folder that predicts the same after loading."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,17 +69,19 @@ def test_scores_of_each_part_with_the_linear_probe(finetuned):
     assert np.sum(scores["test"]["confusion"]) == sum(of["galaxies"] for of in scores["test"]["of_class"].values())
     split = pd.read_parquet(finetuned.folder / "galaxies.parquet")["split"].value_counts()
     assert split.to_dict() == {"train": 42, "validation": 8, "test": 10}
-    assert "Scores, test:" in str(finetuned)
+    assert re.search(r"Training time:   \S+ s, \S+ images/s\nScores, validation:", str(finetuned))
+    assert [len(values) for values in finetuned.metrics["timing"].values()] == [4, 4]
+    assert re.search(r"Training time: \S+ s, .*, on .* cores", (finetuned.folder / "README.md").read_text())
 
 
 def test_the_same_seed_and_a_folder_that_is_done(finetuned, labelled, trained, tmp_path):
     wanted = settings("bright", linear_probe=True, n_blocks=2, epochs=4)
     again = finetune(labelled, trained.folder, tmp_path / "RUN", wanted)
-    assert again.metrics == finetuned.metrics
+    assert {**again.metrics, "timing": {}} == {**finetuned.metrics, "timing": {}}
     for name, tensor in again.model.state_dict().items():
         assert torch.equal(tensor, finetuned.model.state_dict()[name])
     before = (again.folder / "weights.safetensors").stat().st_mtime_ns
-    assert finetune(labelled, trained.folder, tmp_path / "RUN", wanted).metrics == finetuned.metrics
+    assert finetune(labelled, trained.folder, tmp_path / "RUN", wanted).metrics == again.metrics
     assert (again.folder / "weights.safetensors").stat().st_mtime_ns == before
     with pytest.raises(OutputError, match="- n_blocks: 2 there, 0 now"):
         finetune(labelled, trained.folder, tmp_path / "RUN", wanted.model_copy(update={"n_blocks": 0}))

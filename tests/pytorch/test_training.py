@@ -20,10 +20,13 @@ from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.estimators.model_folder import load_model
 from zoobot.pytorch.predictions.predict_on_catalog import predict
 from zoobot.pytorch.training.train_with_pytorch_lightning import train
+from zoobot.shared import training_curves
 from zoobot.shared.catalogs import load_catalog
 from zoobot.shared.predictions import read_predictions
 from zoobot.shared.preparation import prepare
+from zoobot.shared.provenance import find_processor
 from zoobot.shared.schemas import get_schema
+from zoobot.shared.training_runs import count_cores
 
 
 def own_encoder():
@@ -42,6 +45,32 @@ def test_the_best_epoch_is_kept_and_returned(trained):
 def test_the_rate_of_each_epoch_is_kept_and_falls_to_0(trained):
     rates = trained.metrics["history"]["learning rate"]
     assert trained.model.settings.learning_rate > rates[0] > rates[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_each_epoch_is_timed(simulated, tiny, tmp_path, monkeypatch):
+    now = [0.0]
+
+    def lasting(seconds, step):
+        def run(*given):
+            now[0] += seconds
+            return step(*given)
+
+        return run
+
+    monkeypatch.setattr(training_curves, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(ZoobotTree, "training_step", lasting(2, ZoobotTree.training_step))
+    monkeypatch.setattr(ZoobotTree, "validation_step", lasting(10, ZoobotTree.validation_step))
+    trained = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", tiny)
+    images = (pd.read_parquet(trained.folder / "galaxies.parquet")["split"] == "train").sum()
+    assert trained.metrics["timing"] == {"seconds": [16, 16], "images per second": [round(images / 6, 2)] * 2}
+    assert "seconds" not in trained.metrics["history"]
+    log = pd.read_csv(tmp_path / "RUN" / "logs" / "version_0" / "metrics.csv")
+    assert log["seconds"].dropna().tolist() == [16, 16]
+    said = f"32 s, {images / 6:.1f} images/s"
+    assert f"Training time:   {said}" in str(trained)
+    hardware = json.loads((trained.folder / "config.json").read_text())["hardware"]
+    assert hardware == {"device": find_processor(), "devices": 1, "cores": count_cores()}
+    assert f"- Training time: {said}, on {find_processor()}" in (trained.folder / "README.md").read_text()
 
 
 def test_the_model_folder_holds_everything_and_loads(trained):
@@ -116,8 +145,11 @@ def test_goes_on_after_sigkill_in_the_middle_of_an_epoch(simulated, tmp_path):
     assert not (run / "model").exists()
     resumed = train(catalog, "gz2", run, TrainSettings(**settings))
     assert resumed.metrics["history"]["epoch"] == [1, 2, 3, 4]
-    epochs_of = [pd.read_csv(run / "logs" / f"version_{n}" / "metrics.csv")["epoch"].unique().tolist() for n in (0, 1)]
-    assert epochs_of == [[0, 1], [2, 3]]
+    logs = [pd.read_csv(run / "logs" / f"version_{n}" / "metrics.csv") for n in (0, 1)]
+    assert [log["epoch"].unique().tolist() for log in logs] == [[0, 1], [2, 3]]
+    for name, values in resumed.metrics["timing"].items():
+        assert values == pd.concat(logs)[name].dropna().tolist()
+        assert len(values) == 4
     assert "Going on after epoch 2." in (run / "log.txt").read_text()
 
 

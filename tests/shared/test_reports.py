@@ -85,6 +85,34 @@ def test_page_is_self_contained_and_says_what_it_should(tmp_path):
     )
 
 
+def test_how_long_training_took_is_said_where_it_is_known(tmp_path):
+    for name in ("known", "unknown"):
+        (tmp_path / name).mkdir()
+    assert "Training time" not in write(tmp_path / "unknown")[1].text
+    model = describe_model(SCHEMA, hardware={"device": HOSTILE, "devices": 2, "cores": 16})
+    model["metrics"]["timing"] = {"seconds": [60, 40, 21], "images per second": [500, 1240, 1500]}
+    _, page, text = write(tmp_path / "known", model=model)
+    assert f"Training time: 2 min 1 s, 1,240 images/s, on 2 x {HOSTILE}, 16 processor cores ." in page.text
+    assert HOSTILE not in text
+    assert f"device, training {HOSTILE} devices, training 2 cores, training 16" in page.text
+
+
+def test_rates_are_drawn_where_there_are_several(tmp_path):
+    predictions, catalog = make(tmp_path)
+    evaluation = metrics.evaluate(predictions, catalog)
+    history = evaluation.model["metrics"]["history"]
+
+    def draw(**changes):
+        history.update(changes)
+        return report_figures.plot_history(evaluation).axes
+
+    assert len(draw()) == 1
+    _, rates = draw(**{"learning rate": [0.1, 0.2, 0.0]})
+    assert rates.lines[0].get_ydata().tolist() == [0.1, 0.2, 0.0]
+    one_epoch = {name: values[:1] for name, values in history.items()}
+    assert len(draw(**one_epoch)) == 1
+
+
 def test_figures_show_the_galaxies_that_the_model_never_saw(tmp_path):
     predictions, catalog = make(tmp_path, n_galaxies=60, splits=("train", "train", "test"))
     evaluation = metrics.evaluate(predictions, catalog, EvaluateSettings(include_seen=True))

@@ -1,5 +1,6 @@
 """`zoobot finetune` with Keras: from a catalog and an encoder to a model folder that predicts the same once loaded."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.tensorflow.conftest import tiny_net
 from zoobot.config import KerasFinetuneSettings, PredictSettings, PrepareSettings
 from zoobot.errors import CatalogError, ModelError, OutputError, SettingError
 from zoobot.shared.adjustments import adjust
+from zoobot.shared.finetuning_runs import warm_up_then_cosine
 from zoobot.shared.images import read_image
 from zoobot.shared.label_columns import LabelTask
 from zoobot.shared.number_parts import read_numbers
@@ -93,6 +95,17 @@ def test_scores_of_each_part_with_the_linear_probe(finetuned):
     split = pd.read_parquet(finetuned.folder / "galaxies.parquet")["split"].value_counts()
     assert split.to_dict() == {"train": 42, "validation": 8, "test": 10}
     assert "Scores, test:" in str(finetuned)
+
+
+def test_each_epoch_has_its_rate_and_its_time(finetuned):
+    steps, epochs = 3, WANTED.epochs
+    ends = [(epoch * steps - 1) / steps for epoch in range(1, epochs + 1)]
+    shares = [warm_up_then_cosine(end, WANTED.warmup_epochs, epochs, lowest=0.01) for end in ends]
+    rates = finetuned.metrics["history"]["learning rate"]
+    np.testing.assert_allclose(rates, WANTED.learning_rate * np.array(shares), rtol=1e-5)
+    assert [len(values) for values in finetuned.metrics["timing"].values()] == [epochs, epochs]
+    assert re.search(r"Training time:   \S+ s, \S+ images/s\nScores, validation:", str(finetuned))
+    assert re.search(r"Training time: \S+ s, .*, on .* cores", (finetuned.folder / "README.md").read_text())
 
 
 def test_a_folder_that_is_done_and_another_run(finetuned, labelled, trained):

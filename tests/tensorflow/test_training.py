@@ -15,11 +15,15 @@ from keras import layers
 from tests.tensorflow.conftest import TINY
 from zoobot.config import KerasTrainSettings, PrepareSettings
 from zoobot.errors import ImageError, ModelError, OutputError, SettingError
+from zoobot.shared import training_curves
 from zoobot.shared.preparation import prepare
+from zoobot.shared.provenance import find_processor
 from zoobot.shared.schemas import get_schema
+from zoobot.shared.training_runs import count_cores
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_label_model, load_model
-from zoobot.tensorflow.training import losses
+from zoobot.tensorflow.training import fitting, losses
+from zoobot.tensorflow.training.epochs import KeptEpochs, ProgressBar
 from zoobot.tensorflow.training.optimizers import OneCycle
 from zoobot.tensorflow.training.train_with_keras import compile_model, train
 
@@ -46,6 +50,46 @@ def test_the_best_epoch_is_kept_and_returned(trained):
     assert trained.metrics["best_epoch"] == int(np.argmin(validation)) + 1
     assert trained.metrics["validation_loss"] == min(validation)
     assert "free constant baseline" in str(trained)
+
+
+def test_the_rate_is_that_of_the_last_step_of_each_epoch(trained):
+    # of torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.002, total_steps=6), at the third step and the sixth
+    expected = [0.0016234913, 8e-9]
+    np.testing.assert_allclose(trained.metrics["history"]["learning rate"], expected, rtol=1e-5)
+    log = pd.read_csv(trained.folder.parent / "metrics.csv")
+    np.testing.assert_allclose(log["learning rate"], expected, rtol=1e-5)
+
+
+def test_each_epoch_is_timed(tiny, tmp_path, monkeypatch):
+    now = [0.0]
+
+    class Lasting(ProgressBar):
+        def on_train_batch_end(self, batch, logs=None):
+            now[0] += 2
+
+        def on_test_batch_end(self, batch, logs=None):
+            now[0] += 10
+
+    monkeypatch.setattr(training_curves, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(fitting, "ProgressBar", Lasting)
+    data = tf.data.Dataset.from_tensor_slices((np.zeros((42, 48, 48, 1)), np.ones((42, 30))))
+    trained = train((data.batch(16), data.batch(60)), "gz2", tmp_path / "RUN", tiny, encoder=own_encoder())
+    assert trained.metrics["timing"] == {"seconds": [16, 16], "images per second": [7, 7]}
+    assert "seconds" not in trained.metrics["history"]
+    assert pd.read_csv(tmp_path / "RUN" / "metrics.csv")["seconds"].tolist() == [16, 16]
+    assert "Training time:   32 s, 7.0 images/s" in str(trained)
+    hardware = json.loads((trained.folder / "config.json").read_text())["hardware"]
+    assert hardware == {"device": find_processor(), "devices": 1, "cores": count_cores()}
+    assert f"- Training time: 32 s, 7.0 images/s, on {find_processor()}" in (trained.folder / "README.md").read_text()
+
+
+def test_a_run_begun_when_no_times_were_kept_goes_on(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    state = {"lines": [{"epoch": 1, "train/loss": 3.0, "validation/loss": 2.0}], "best_epoch": 1}
+    (tmp_path / "checkpoints" / "state.json").write_text(json.dumps(state))
+    history = KeptEpochs(tmp_path, 2, None, 0).history()
+    assert history["validation/loss"] == [2.0]
+    assert history["learning rate"] == history["seconds"] == history["images per second"] == [None]
 
 
 def test_the_model_folder_holds_everything_and_loads(trained):
@@ -107,9 +151,14 @@ def test_goes_on_after_sigkill_as_if_nothing_had_been(trained, simulated, tiny, 
     command = [sys.executable, "-c", KILLED, str(catalog), str(run)]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == -signal.SIGKILL
     assert not (run / "model").exists()
+    timed_before = pd.read_csv(run / "metrics.csv")["seconds"].item()
     resumed = train(catalog, "gz2", run, tiny)
     assert "Going on after epoch 1." in (run / "log.txt").read_text()
     assert resumed.metrics["history"]["epoch"] == [1, 2]
+    assert resumed.metrics["history"]["learning rate"] == trained.metrics["history"]["learning rate"]
+    log = pd.read_csv(run / "metrics.csv")
+    assert resumed.metrics["timing"] == {name: log[name].tolist() for name in ("seconds", "images per second")}
+    assert log["seconds"][0] == timed_before
     np.testing.assert_allclose(
         resumed.metrics["history"]["train/loss"], trained.metrics["history"]["train/loss"], rtol=1e-3
     )
@@ -120,7 +169,9 @@ def test_patience_and_a_schedule_of_torch(simulated, tiny, tmp_path):
         update={"epochs": 9, "patience": 1, "schedule": "constant", "learning_rate": 1e-9, "optimizer": "adam"}
     )
     trained = train(simulated / "catalog.csv", "gz2", tmp_path / "RUN", stubborn)
-    assert len(trained.metrics["history"]["epoch"]) < 9
+    n_epochs = len(trained.metrics["history"]["epoch"])
+    assert n_epochs < 9
+    assert trained.metrics["history"]["learning rate"] == pytest.approx([1e-9] * n_epochs)
     rates = [float(OneCycle(2.0, 100)(step)) for step in range(100)]
     # of torch.optim.lr_scheduler.OneCycleLR(optimizer, 2.0, total_steps=100)
     np.testing.assert_allclose(
@@ -208,7 +259,7 @@ def test_a_setting_of_pytorch_is_none_of_keras(simulated, tmp_path, zoobot):
 
 
 MIRRORED = """
-import json, sys
+import itertools, json, sys
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -217,9 +268,11 @@ tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConf
 import keras
 from tests.tensorflow.conftest import TINY
 from zoobot.config import KerasFinetuneSettings, KerasTrainSettings
+from zoobot.shared import training_curves
 from zoobot.tensorflow.training import finetune_on_catalog, train_with_keras
 from zoobot.tensorflow.training.finetuneable import Finetuneable
 
+training_curves.perf_counter = itertools.count().__next__  # as if the training of each epoch took a second
 for verb in (train_with_keras, finetune_on_catalog):
     verb.find_device = lambda device, devices: "cpu"  # which has as many devices as are asked for
 # Adam would hide a gradient of another scale, and makes much of the last bits of small ones
@@ -237,7 +290,9 @@ for devices, size in ((1, 64), (2, 32)):  # all of the 34 and 40 training galaxi
     made = [each.model(np.full((1, 48, 48, 1), 100, np.uint8)) for each in (trained, finetuned)]
     histories = [each.metrics["history"] for each in (trained, finetuned)]
     scores = {split: each["log_loss"] for split, each in finetuned.metrics["scores"].items()}
-    found.append({"histories": histories, "made": [np.asarray(each).tolist() for each in made], "scores": scores})
+    images = [each.metrics["timing"]["images per second"] for each in (trained, finetuned)]
+    made = [np.asarray(each).tolist() for each in made]
+    found.append({"histories": histories, "made": made, "scores": scores, "images": images})
 print(json.dumps(found))
 """
 
@@ -253,6 +308,8 @@ def test_two_devices_learn_what_one_learns_from_the_whole_batch(simulated, tmp_p
     for made_by_one, made_by_two in zip(one["made"], two["made"], strict=True):
         np.testing.assert_allclose(made_by_two, made_by_one, rtol=1e-4)
     assert two["scores"] == pytest.approx(one["scores"], rel=1e-4)
+    assert two["images"] == one["images"] == [[34] * 4, [40] * 4]
+    assert [history["learning rate"] for history in two["histories"]] == [pytest.approx([1e-3] * 4)] * 2
 
 
 ON_JAX = """
@@ -271,7 +328,7 @@ assert keras.backend.backend() == "jax"
 
 
 @pytest.mark.slow
-def test_models_made_on_jax_predict_on_tensorflow(simulated, tmp_path):
+def test_models_made_on_jax_predict_on_tensorflow(trained, simulated, tmp_path):
     pytest.importorskip("jax")
     command = [sys.executable, "-c", ON_JAX, str(write_labelled(simulated, tmp_path)), str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
@@ -279,6 +336,10 @@ def test_models_made_on_jax_predict_on_tensorflow(simulated, tmp_path):
     assert np.isfinite(np.asarray(load_model(tmp_path / "RUN" / "model")(images))).all()
     probabilities = load_label_model(tmp_path / "RINGS" / "model")(images)
     np.testing.assert_allclose(np.asarray(probabilities).sum(axis=1), 1, rtol=1e-5)
+    metrics = json.loads((tmp_path / "RUN" / "model" / "metrics.json").read_text())
+    assert metrics["history"]["learning rate"] == pytest.approx(trained.metrics["history"]["learning rate"])
+    seconds, rates = metrics["timing"].values()
+    assert all(rate * whole > 41.9 for whole, rate in zip(seconds, rates, strict=True))  # 42 images in less than that
 
 
 def test_the_documented_imports():

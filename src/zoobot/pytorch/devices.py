@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
 from zoobot.errors import DeviceMemoryError, SettingError
+from zoobot.shared.provenance import describe_hardware, find_processor
 from zoobot.shared.shares import find_local_rank
 from zoobot.shared.training_runs import count_cores
 
@@ -31,6 +33,19 @@ def find_own_device(device: str, environment: Mapping[str, str] = os.environ) ->
     if found.type != "cuda":
         return found
     return torch.device("cuda", find_local_rank(environment) % torch.cuda.device_count())
+
+
+def describe_device(device: torch.device, devices: int) -> dict[str, Any]:
+    """What a model folder says of what it was trained on."""
+    if device.type == "cuda":
+        return describe_hardware(torch.cuda.get_device_name(device), devices)
+    return describe_hardware(f"GPU of {find_processor()}" if device.type == "mps" else None, devices)
+
+
+def wait_for(device: torch.device | None) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device is not None and device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def count_workers(workers: int | None, device: str) -> int:

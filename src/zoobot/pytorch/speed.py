@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from zoobot.config import BenchSettings, PredictSettings, TrainSettings
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
-from zoobot.pytorch.devices import find_device
+from zoobot.pytorch.devices import find_device, wait_for
 from zoobot.pytorch.estimators.define_model import ZoobotTree
 from zoobot.pytorch.predictions.forward import autocast
 from zoobot.pytorch.predictions.predict_on_catalog import load_batches, predict_batch
@@ -170,12 +170,12 @@ class _Clock(Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if batch_idx == 1:
-            _wait(pl_module.device)
+            wait_for(pl_module.device)
             self._start = time.perf_counter()
         elif batch_idx > 1:
             self.images += len(batch[1])
         if batch_idx == trainer.num_training_batches - 1:
-            _wait(pl_module.device)
+            wait_for(pl_module.device)
             self.seconds += time.perf_counter() - self._start
 
     def rate(self) -> float:
@@ -214,12 +214,7 @@ def _random_batch(model: ZoobotTree, training: TrainSettings, device: torch.devi
 
 
 def _rate(counts: Iterator[int], seconds: float, warm_up: int = 5, device: torch.device | None = None) -> float:
-    return measure_rate(counts, seconds, warm_up, partial(_wait, device))
-
-
-def _wait(device: torch.device | None) -> None:
-    if device is not None and device.type == "cuda":
-        torch.cuda.synchronize(device)
+    return measure_rate(counts, seconds, warm_up, partial(wait_for, device))
 
 
 def _endless(make: Callable[[], Any]) -> Iterator[Any]:

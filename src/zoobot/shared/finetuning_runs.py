@@ -16,6 +16,7 @@ from zoobot.shared.catalog_splits import split_in_classes
 from zoobot.shared.catalogs import Catalog, load_schema_of, split_by_galaxy
 from zoobot.shared.label_columns import LabelTask
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_runs import say_training_time
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +189,7 @@ def say_finetuned(folder: Path, metrics: Mapping[str, Any]) -> str:
         f"Validation loss: {metrics['validation_loss']:.3f}",
     ]
     lines += [f"  {name}: {loss:.3f}" for name, loss in metrics["validation_loss_of_baselines"].items()]
+    lines += say_training_time(metrics)
     for split, scores in metrics.get("scores", {}).items():
         lines.append(f"Scores, {split}:")
         lines += [f"  {name.replace('_', ' ')}: {value:.3f}" for name, value in _numbers_of(scores)]

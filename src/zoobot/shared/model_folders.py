@@ -1,9 +1,9 @@
 """The model folder: what training leaves behind and everything else starts from, without the weights' framework.
 
     weights.safetensors    the weights (model.weights.h5 in TensorFlow)
-    config.json            framework, architecture, preprocessing, settings, versions, how galaxies were split
+    config.json            framework, architecture, preprocessing, settings, versions, hardware, how galaxies were split
     schema.json            the decision tree; of a model of labels there is none, and config.json holds its task
-    metrics.json           losses, baselines, the training curve
+    metrics.json           losses, baselines, the training curve, how long each epoch took
     galaxies.parquet       id_str and split of every galaxy of the training catalog
     temperatures.json      what 'zoobot calibrate' found, where it was called
     README.md              the model card
@@ -25,6 +25,7 @@ from zoobot.config import ImageSettings
 from zoobot.errors import ModelError
 from zoobot.shared.run_folders import write_atomically
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_curves import say_timing
 
 WEIGHTS = "weights.safetensors"
 TEMPERATURES = "temperatures.json"
@@ -213,6 +214,7 @@ Given an image of a galaxy, it predicts {learned} ({task["kind"]}{classes}).
 - Started from: {config["started_from"]}
 - Galaxies: {counts or "not recorded"}
 - Best epoch: {metrics["best_epoch"]}, validation loss {metrics["validation_loss"]:.3f}
+- Training time: {say_timing(metrics, config) or "not recorded"}
 - Made with zoobot {versions["zoobot"]}, {config["framework"]}, Python {versions["python"]}
 
 Predict with `zoobot predict MODEL CATALOG --output PREDICTIONS`. The predictions hold for images like those of the
@@ -241,6 +243,7 @@ concentrations of a Dirichlet-multinomial distribution over their votes.
 - Galaxies: {counts or "not recorded"}
 - Best epoch: {metrics["best_epoch"]}, validation loss {metrics["validation_loss"]:.3f} per galaxy
 - Concentrations: {settings["concentration_bounds"][0]:g} to {settings["concentration_bounds"][1]:g}
+- Training time: {say_timing(metrics, config) or "not recorded"}
 - Made with zoobot {versions["zoobot"]}, {config["framework"]}, Python {versions["python"]}
 
 Predict with `zoobot predict MODEL CATALOG --output PREDICTIONS`. The predictions hold for images like those of the

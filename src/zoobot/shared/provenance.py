@@ -4,23 +4,35 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import zoobot
 from zoobot.shared.run_folders import versions
+from zoobot.shared.training_runs import count_cores
 
 
 def describe_machine() -> dict[str, str]:
     """The machine and its software: processor, cores, system, versions, and the commit of a checked-out zoobot."""
     return {
         "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
+        "processor": find_processor(),
         "cores": str(os.cpu_count()),
         "commit of zoobot": _commit() or "not a git checkout",
         **versions(),
     }
 
 
-def _processor() -> str:
+def describe_hardware(gpu: str | None, devices: int) -> dict[str, Any]:
+    """What a model is trained on: the `device`, how many `devices` of its kind, and `cores` of the processor.
+
+    Args:
+        gpu: its name; None where the processor itself computes.
+    """
+    return {"device": gpu or find_processor(), "devices": devices, "cores": count_cores()}
+
+
+def find_processor() -> str:
+    """The name of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

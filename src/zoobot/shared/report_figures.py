@@ -16,6 +16,7 @@ from zoobot.shared.classification import ALL, CONFIDENT
 from zoobot.shared.metrics import Evaluation
 from zoobot.shared.pages import new_figure
 from zoobot.shared.schemas import Answer, Question
+from zoobot.shared.training_curves import LEARNING_RATE
 from zoobot.shared.volunteer_noise import PANELS
 from zoobot.shared.vote_scores import FREE_BASELINE, MODEL, PUBLISHED_BASELINE
 
@@ -50,21 +51,22 @@ def plot_history(evaluation: Evaluation) -> "Figure | None":
     history = metrics["history"]
     if not history["epoch"]:
         return None
-    rates = history.get("learning rate", [])
-    figure = new_figure(7.5, 5.2 if any(rates) else 3.8)
-    heights = [2.5, 1] if any(rates) else [1]
+    rates = history.get(LEARNING_RATE, [])
+    has_rates = len(rates) > 1 and any(rates)
+    figure = new_figure(7.5, 5.2 if has_rates else 3.8)
+    heights = [2.5, 1] if has_rates else [1]
     panels = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     axes = panels[0]
-    axes.plot(history["epoch"], history["train/loss"], color=GREY, label="training (random views)")
-    axes.plot(history["epoch"], history["validation/loss"], color=BLUE, label="validation")
+    axes.plot(history["epoch"], history["train/loss"], ".-", color=GREY, label="training (random views)")
+    axes.plot(history["epoch"], history["validation/loss"], ".-", color=BLUE, label="validation")
     axes.plot(metrics["best_epoch"], metrics["validation_loss"], "o", color=BLUE, label="kept")
     for name, loss in metrics["validation_loss_of_baselines"].items():
         axes.axhline(loss, color=_OF[name], linestyle="--", linewidth=1, label=f"{name},\nvalidation")
     axes.set(ylabel="loss per galaxy (nats)", xlim=(0.5, max(history["epoch"]) + 0.5))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend(frameon=False, fontsize=_SMALL, loc="upper left", bbox_to_anchor=(1.01, 1))
     for panel in panels[1:]:
-        panel.plot(history["epoch"], rates, color="black")
+        panel.plot(history["epoch"], rates, ".-", color="black")
         panel.set(ylabel="learning rate", ylim=(0, None))
     panels[-1].set_xlabel("epoch")
     return figure

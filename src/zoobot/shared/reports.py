@@ -26,6 +26,7 @@ from zoobot.shared.schema_drawings import to_svg
 from zoobot.shared.schemas import Schema
 from zoobot.shared.scores import plain_rows
 from zoobot.shared.strata import score_strata
+from zoobot.shared.training_curves import say_timing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,6 +104,7 @@ def build_report(
             **{f"version of {name}": version for name, version in config["versions"].items()},
             **{f"galaxies, {name}": count for name, count in config["split"]["galaxies"].items()},
             "seed of the split": config["split"]["seed"],
+            **{f"{name}, training": value for name, value in config.get("hardware", {}).items()},
         },
         "settings of the training": config["settings"],
     }
@@ -181,6 +183,7 @@ def _save(figure: "Figure", path: Path) -> str:
 
 def _render(evaluation: Evaluation, report: Report, figures: Mapping[str, str]) -> str:
     kind, scores = evaluation.main
+    config = evaluation.model["config"]
     votes = evaluation.catalog.votes[evaluation.kinds == kind]
     return render_page(
         "report.html",
@@ -188,7 +191,8 @@ def _render(evaluation: Evaluation, report: Report, figures: Mapping[str, str]) 
         report=report,
         kind=kind,
         scores=scores,
-        config=evaluation.model["config"],
+        config=config,
+        training_time=say_timing(evaluation.model["metrics"], config),
         figures=figures,
         tables={name: _key_columns(name, table) for name, table in scores.tables.items()},
         galleries=build_galleries(evaluation),

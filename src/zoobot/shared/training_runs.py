@@ -20,6 +20,7 @@ from zoobot.shared.dirichlet import ConstantBaseline
 from zoobot.shared.image_sources import find_unreadable, open_images, refuse_other_reading
 from zoobot.shared.run_folders import versions, write_atomically
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_curves import say_timing, set_timing_apart
 from zoobot.shared.vote_scores import galaxy_losses
 
 logger = logging.getLogger(__name__)
@@ -175,7 +176,8 @@ def describe_training(
     """What `metrics.json` of the model folder holds.
 
     Args:
-        history: `epoch`, from 1, `train/loss` and `validation/loss`; None where there is no finite number.
+        history: the training curve: `epoch`, from 1, `train/loss`, `validation/loss` and the columns of
+            `training_curves`; None where there is no finite number.
         validation: the validation galaxies; None where they are not known.
 
     Raises:
@@ -185,7 +187,7 @@ def describe_training(
         "best_epoch": best_epoch,
         "validation_loss": loss_of_epoch(run, history, best_epoch),
         **describe_baselines(baselines, None if validation is None else validation.votes, schema),
-        "history": dict(history),
+        **set_timing_apart(history),
     }
 
 
@@ -216,7 +218,13 @@ def say_trained(folder: Path, metrics: Mapping[str, Any]) -> str:
         f"Validation loss: {metrics['validation_loss']:.3f} per galaxy",
     ]
     lines += [f"  {name}: {loss:.3f}" for name, loss in metrics["validation_loss_of_baselines"].items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *say_training_time(metrics)])
+
+
+def say_training_time(metrics: Mapping[str, Any]) -> list[str]:
+    """The line on how long training took, where that is known."""
+    timing = say_timing(metrics)
+    return [f"Training time:   {timing}"] if timing else []
 
 
 def describe_model(
@@ -226,11 +234,13 @@ def describe_model(
     channels: int,
     bands: list[str],
     galaxies: pd.DataFrame,
+    hardware: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What `config.json` of the model folder holds.
 
     Args:
         galaxies: `id_str` and `split` of the training catalog; empty if not known.
+        hardware: what the model was trained on (`provenance.describe_hardware`); empty if not known.
     """
     return {
         "framework": framework,
@@ -243,6 +253,7 @@ def describe_model(
         },
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
+        "hardware": dict(hardware),
         "split": {
             "seed": settings.seed,
             "fractions": list(settings.split),

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from zoobot.errors import DeviceMemoryError, SettingError
+from zoobot.shared.provenance import describe_hardware
 from zoobot.shared.shares import find_local_rank
 
 
@@ -29,6 +30,19 @@ def find_own_device(device: str) -> str:
     """The device of this process, such as `gpu:1`: under torchrun and srun, each of a machine takes its own GPU."""
     found = find_device(device)
     return f"gpu:{find_local_rank() % count_gpus()}" if found == "gpu" else "cpu:0"
+
+
+def describe_device(device: str, devices: int) -> dict[str, Any]:
+    """What a model folder says of what it was trained on.
+
+    Args:
+        device: `cpu` or `gpu`.
+    """
+    if device == "cpu":
+        return describe_hardware(None, devices)
+    gpus = tf.config.list_physical_devices("GPU")  # where another backend computes, TensorFlow may see none
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name") if gpus else None
+    return describe_hardware(name or "GPU", devices)
 
 
 def compiles(device: str) -> bool:

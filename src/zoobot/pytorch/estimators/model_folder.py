@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -41,6 +42,7 @@ def save_model(
     metrics: Mapping[str, Any],
     galaxies: pd.DataFrame,
     started_from: str = "random weights",
+    hardware: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write the model folder, whole or not at all.
 
@@ -48,11 +50,12 @@ def save_model(
         metrics: must hold `best_epoch` and `validation_loss`.
         galaxies: `id_str` and `split` of the training catalog; empty if not known.
         started_from: where the encoder's weights came from.
+        hardware: what the model was trained on, if known.
     """
     recipe = model.recipe
     architecture = OWN_ENCODER if recipe is None else recipe.architecture
     config = {
-        **describe_model("pytorch", architecture, model.settings, model.channels, model.bands, galaxies),
+        **describe_model("pytorch", architecture, model.settings, model.channels, model.bands, galaxies, hardware),
         "encoder": None if recipe is None else asdict(recipe),
         "started_from": started_from,
     }

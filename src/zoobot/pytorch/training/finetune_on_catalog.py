@@ -190,6 +190,13 @@ class _Finetuning:
         folder = self.run / "model"
         if fitted.is_first_process:
             source = self.pretrained.source if self.settings.pretrained else "random weights"
-            save_model(model, folder, metrics=metrics, galaxies=self.data.galaxies, started_from=source)
+            save_model(
+                model,
+                folder,
+                metrics=metrics,
+                galaxies=self.data.galaxies,
+                started_from=source,
+                hardware=fitted.hardware,
+            )
         fitted.wait()
         return FinetunedModel(model, folder, metrics)

@@ -27,15 +27,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from zoobot.config import TorchSettings
 from zoobot.errors import OutputError, SettingError
 from zoobot.pytorch.datasets.galaxy_datamodule import GalaxyDataModule
-from zoobot.pytorch.devices import explain_out_of_memory
+from zoobot.pytorch.devices import describe_device, explain_out_of_memory, wait_for
 from zoobot.shared.catalogs import Catalog
+from zoobot.shared.training_curves import LEARNING_RATE, TIMING, EpochClock, set_timing_apart
 from zoobot.shared.training_runs import announce_epoch, loss_of_epoch, read_as_prepared
 
 logger = logging.getLogger(__name__)
 
 VALIDATION_LOSS = "validation/loss"
-LEARNING_RATE = "learning rate"
-"""Of the last step of an epoch; where parts of the model have their own, the largest."""
 AnyTorchSettings = TypeVar("AnyTorchSettings", bound=TorchSettings)
 
 
@@ -46,6 +45,7 @@ class Fitted:
     Args:
         best_epoch: the epoch with the best validation loss, from 1; the model has its weights.
         history: the training curve, one value per epoch.
+        hardware: what computed.
         is_first_process: of those that share the GPUs of this machine; it alone writes.
         wait: until all of them are here.
     """
@@ -53,12 +53,17 @@ class Fitted:
     best_epoch: int
     validation_loss: float
     history: dict[str, list[Any]]
+    hardware: dict[str, Any]
     is_first_process: bool
     wait: Callable[[], Any]
 
     def to_dict(self) -> dict[str, Any]:
         """What a model folder records of it."""
-        return {"best_epoch": self.best_epoch, "validation_loss": self.validation_loss, "history": self.history}
+        return {
+            "best_epoch": self.best_epoch,
+            "validation_loss": self.validation_loss,
+            **set_timing_apart(self.history),
+        }
 
 
 def fit(model: L.LightningModule, datamodule: L.LightningDataModule, run: Path, settings: TorchSettings) -> Fitted:
@@ -90,7 +95,8 @@ def fit(model: L.LightningModule, datamodule: L.LightningDataModule, run: Path, 
     history = _read_history(run)
     best_epoch = int(checkpoint["epoch"]) + 1
     validation_loss = loss_of_epoch(run, history, best_epoch)
-    return Fitted(best_epoch, validation_loss, history, trainer.is_global_zero, trainer.strategy.barrier)
+    hardware = describe_device(trainer.strategy.root_device, trainer.world_size)
+    return Fitted(best_epoch, validation_loss, history, hardware, trainer.is_global_zero, trainer.strategy.barrier)
 
 
 def find_first_epoch(last: Path) -> int:
@@ -156,23 +162,38 @@ def _checkpoint(run: Path, name: str, monitor: str | None = None) -> ModelCheckp
 
 
 class EpochLines(Callback):
-    """One line for each epoch in the log, and its learning rate beside its losses."""
+    """One line for each epoch in the log, and its learning rate, duration and speed beside its losses."""
 
     def __init__(self) -> None:
         self._rate = 0.0
+        self._clock, self._images = EpochClock(), 0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._images = 0
+        self._clock.begin()
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         self._rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
 
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._images += len(batch[1]) * trainer.world_size
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        wait_for(pl_module.device)
+        self._clock.end_training()
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         metrics = trainer.callback_metrics
         training_loss, validation_loss = (float(metrics[name]) for name in ("train/loss", VALIDATION_LOSS))
+        line = {"epoch": trainer.current_epoch, LEARNING_RATE: self._rate, **self._clock.read(self._images)}
         for run_logger in trainer.loggers:
-            run_logger.log_metrics({LEARNING_RATE: self._rate, "epoch": trainer.current_epoch}, trainer.global_step - 1)
+            run_logger.log_metrics(line, trainer.global_step - 1)
         announce_epoch(trainer.current_epoch + 1, trainer.max_epochs, training_loss, validation_loss)
 
 
@@ -198,7 +219,7 @@ def _read_history(run: Path) -> dict[str, list[Any]]:
     """
     logs = sorted((run / "logs").glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
     lines = pd.concat([pd.read_csv(log) for log in logs if log.stat().st_size])
-    columns = ["train/loss", VALIDATION_LOSS, LEARNING_RATE]
+    columns = ["train/loss", VALIDATION_LOSS, LEARNING_RATE, *TIMING]
     by_epoch = lines.reindex(columns=["epoch", *columns]).groupby("epoch")[columns].last()
     finite = by_epoch.astype(object).where(np.isfinite(by_epoch), None)
     return {"epoch": (by_epoch.index + 1).tolist()} | {name: finite[name].tolist() for name in columns}

@@ -119,7 +119,7 @@ def _fit(model: ZoobotTree, datamodule: L.LightningDataModule, run: Path) -> Tra
     if isinstance(datamodule, GalaxyDataModule):
         galaxies = datamodule.galaxies
     if fitted.is_first_process:
-        save_model(model, run / "model", metrics=metrics, galaxies=galaxies)
+        save_model(model, run / "model", metrics=metrics, galaxies=galaxies, hardware=fitted.hardware)
     fitted.wait()
     return TrainedModel(model, run / "model", metrics)
 

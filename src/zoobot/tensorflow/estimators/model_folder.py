@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -37,6 +38,7 @@ def save_model(
     metrics: Mapping[str, Any],
     galaxies: pd.DataFrame,
     started_from: str = "random weights",
+    hardware: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write the model folder, whole or not at all.
 
@@ -45,6 +47,7 @@ def save_model(
         metrics: must hold `best_epoch` and `validation_loss`.
         galaxies: `id_str` and `split` of the training catalog; empty if not known.
         started_from: where the encoder's weights came from.
+        hardware: what the model was trained on, if known.
     """
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -53,7 +56,7 @@ def save_model(
     recipe = model.recipe
     architecture = OWN_ENCODER if recipe is None else recipe.architecture
     config = {
-        **describe_model("tensorflow", architecture, model.settings, model.channels, model.bands, galaxies),
+        **describe_model("tensorflow", architecture, model.settings, model.channels, model.bands, galaxies, hardware),
         "encoder": None if recipe is None else asdict(recipe),
         "started_from": started_from,
     }

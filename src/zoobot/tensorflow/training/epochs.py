@@ -12,6 +12,7 @@ from rich.progress import Progress, TextColumn
 
 from zoobot.errors import OutputError
 from zoobot.shared.run_folders import write_atomically
+from zoobot.shared.training_curves import LEARNING_RATE, TIMING, EpochClock
 from zoobot.shared.training_runs import announce_epoch
 
 LOSSES = {"train": "", "validation": "val_"}
@@ -37,6 +38,7 @@ class KeptEpochs(keras.callbacks.Callback):  # type: ignore[misc]
         state = _read_state(self.folder)
         self.lines: list[dict[str, Any]] = state.get("lines", [])
         self.best_epoch: int | None = state.get("best_epoch")
+        self._clock, self._images, self._rate = EpochClock(), 0, 0.0
 
     def restore(self, model: keras.Model) -> None:
         """Give a compiled model the state of the last epoch, if there was one."""
@@ -49,11 +51,27 @@ class KeptEpochs(keras.callbacks.Callback):  # type: ignore[misc]
                 raise OutputError(f"'{path}' is damaged or missing. Start again in another folder.") from error
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._clock.begin()
         self.model.draw_from(self.seed, epoch)
 
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if batch == self.params["steps"] - 1:
+            self._rate = _read_number(self.model.optimizer.learning_rate)
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # still that of the training, a mean over the images of the epoch; reading it waits for the device
+        loss = next(metric for metric in self.model.metrics if metric.name == "loss")
+        self._images = int(_read_number(loss.count))
+        self._clock.end_training()
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        line = {
+            "epoch": epoch + 1,
+            **_name_losses(logs or {}),
+            LEARNING_RATE: self._rate,
+            **self._clock.read(self._images),
+        }
         self.folder.mkdir(exist_ok=True)
-        line = {"epoch": epoch + 1, **_name_losses(logs or {})}
         self.lines.append(line)
         if self.best_epoch is None or _is_better(line, self.lines[self.best_epoch - 1]):
             self.best_epoch = epoch + 1
@@ -82,7 +100,8 @@ class KeptEpochs(keras.callbacks.Callback):  # type: ignore[misc]
 
     def history(self) -> dict[str, list[Any]]:
         """The training curve, one value per epoch."""
-        return {name: [line[name] for line in self.lines] for name in ("epoch", "train/loss", "validation/loss")}
+        columns = ("epoch", "train/loss", "validation/loss", LEARNING_RATE, *TIMING)
+        return {name: [line.get(name) for line in self.lines] for name in columns}
 
     def _path(self, name: str, epoch: int) -> Path:
         return self.folder / f"{name}-{epoch:05d}.weights.h5"
@@ -112,6 +131,11 @@ class ProgressBar(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._progress.remove_task(self._task)
         self._progress.stop()
+
+
+def _read_number(value: Any) -> float:
+    """Of a tensor or variable, which several devices may share."""
+    return float(keras.ops.convert_to_numpy(value))
 
 
 def _name_losses(logs: dict[str, Any]) -> dict[str, float | None]:

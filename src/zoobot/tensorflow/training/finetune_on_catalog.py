@@ -19,6 +19,7 @@ from zoobot.shared.model_folders import read_model_folder
 from zoobot.shared.pretrained_encoders import PretrainedEncoder
 from zoobot.shared.run_folders import logged_to, open_run
 from zoobot.shared.schemas import Schema
+from zoobot.shared.training_curves import set_timing_apart
 from zoobot.shared.training_runs import (
     SplitCatalog,
     announce,
@@ -30,7 +31,7 @@ from zoobot.shared.training_runs import (
 )
 from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines
 from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
-from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_place
+from zoobot.tensorflow.devices import compiles, describe_device, explain_out_of_memory, find_device, find_place
 from zoobot.tensorflow.estimators.define_model import ZoobotTree, count_features, precision_of
 from zoobot.tensorflow.estimators.encoders import checksum_of, is_name, load_encoder
 from zoobot.tensorflow.estimators.label_model import LabelModel
@@ -237,10 +238,17 @@ class _Finetuning:
         metrics = {
             "best_epoch": best_epoch,
             "validation_loss": loss_of_epoch(kept.run, history, best_epoch),
-            "history": history,
+            **set_timing_apart(history),
             **also,
         }
         folder = kept.run / "model"
         source = self.pretrained.source if self.settings.pretrained else "random weights"
-        save_model(model, folder, metrics=metrics, galaxies=self.data.galaxies, started_from=source)
+        save_model(
+            model,
+            folder,
+            metrics=metrics,
+            galaxies=self.data.galaxies,
+            started_from=source,
+            hardware=describe_device(self.device, self.settings.devices),
+        )
         return FinetunedModel(model, folder, metrics)

@@ -34,7 +34,7 @@ from zoobot.shared.training_runs import (
 )
 from zoobot.shared.vote_scores import FREE_BASELINE, fit_baselines
 from zoobot.tensorflow.datasets.galaxy_dataset import GalaxyBatches
-from zoobot.tensorflow.devices import compiles, explain_out_of_memory, find_device, find_place
+from zoobot.tensorflow.devices import compiles, describe_device, explain_out_of_memory, find_device, find_place
 from zoobot.tensorflow.estimators.define_model import ZoobotTree
 from zoobot.tensorflow.estimators.model_folder import load_model, save_model
 from zoobot.tensorflow.training.epochs import KeptEpochs
@@ -163,5 +163,7 @@ def _finish(
     validation = split.catalogs["validation"] if split else None
     galaxies = split.galaxies if split else pd.DataFrame({"id_str": [], "split": []}, dtype=object)
     metrics = describe_training(kept.run, kept.history(), kept.best_epoch or 0, baselines, validation, model.schema)
-    save_model(best, kept.run / "model", metrics=metrics, galaxies=galaxies)
+    devices = model.settings.devices
+    hardware = describe_device(find_device(model.settings.device, devices), devices)
+    save_model(best, kept.run / "model", metrics=metrics, galaxies=galaxies, hardware=hardware)
     return TrainedModel(best, kept.run / "model", metrics)
