@@ -1,11 +1,7 @@
 """`zoobot finetune` with Keras: from a catalog and an encoder to a model folder that predicts the same once loaded."""
 
 import re
-import signal
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -28,9 +24,9 @@ from zoobot.tensorflow.estimators.label_model import LabelHead
 from zoobot.tensorflow.estimators.model_folder import load_label_model, load_model
 from zoobot.tensorflow.predictions.predict_labels import predict_labels
 from zoobot.tensorflow.predictions.predict_on_catalog import predict
+from zoobot.tensorflow.training.epochs import ProgressBar
 from zoobot.tensorflow.training.finetune_on_catalog import finetune
 
-ROOT = Path(__file__).parents[2]
 QUICK = {"epochs": 2, "batch_size": 16, "device": "cpu"}
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), np.uint8)
 
@@ -117,30 +113,18 @@ def test_a_folder_that_is_done_and_another_run(finetuned, labelled, trained):
         finetune(labelled, trained.folder, run, WANTED.model_copy(update={"n_blocks": 0}))
 
 
-KILLED = """
-import os, signal, sys
-from tests.tensorflow.test_finetune_on_catalog import WANTED
-from zoobot.tensorflow.training import finetune_on_catalog, fitting
-from zoobot.tensorflow.training.epochs import ProgressBar
+def test_a_run_that_was_interrupted_goes_on_as_if_nothing_had_been(finetuned, labelled, trained, tmp_path, monkeypatch):
+    run, begin = tmp_path / "RUN", ProgressBar.on_epoch_begin
 
-class Kill(ProgressBar):
-    def on_epoch_begin(self, epoch, logs=None):
+    def stop(bar, epoch, logs=None):
         if epoch == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-    def on_train_batch_end(self, batch, logs=None):
-        pass
-    def on_epoch_end(self, epoch, logs=None):
-        pass
+            raise KeyboardInterrupt
+        begin(bar, epoch, logs)
 
-fitting.ProgressBar = Kill
-finetune_on_catalog.finetune(sys.argv[1], sys.argv[2], sys.argv[3], WANTED)
-"""
-
-
-def test_goes_on_after_sigkill_as_if_nothing_had_been(finetuned, labelled, trained, tmp_path):
-    run = tmp_path / "RUN"
-    command = [sys.executable, "-c", KILLED, str(labelled), str(trained.folder), str(run)]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == -signal.SIGKILL
+    with monkeypatch.context() as patched:
+        patched.setattr(ProgressBar, "on_epoch_begin", stop)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(labelled, trained.folder, run, WANTED)
     done = finetune(labelled, trained.folder, run, WANTED)
     assert "Going on after epoch 2." in (run / "log.txt").read_text()
     for name in ("train/loss", "validation/loss"):
@@ -250,7 +234,7 @@ def test_what_cannot_be_finetuned(labelled, trained, tmp_path, encoder, changes,
 
 @pytest.mark.parametrize(
     ("architecture", "module"),
-    [("EfficientNetB0", "efficientnet"), ("MobileNetV2", "mobilenet_v2"), ("ResNet50", "resnet")],
+    [("EfficientNetB0", "efficientnet"), ("MobileNetV2", "mobilenet_v2"), ("VGG16", "vgg16")],
 )
 def test_weights_of_photographs_see_what_they_learned_from(architecture, module, tmp_path, monkeypatch):
 
